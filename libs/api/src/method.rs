@@ -1,0 +1,161 @@
+//! The table of every method and its policy, read from the descriptors: what the request stack enforces, what the
+//! gateway routes by and what the isolation matrix enumerates.
+
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Who a method is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody; the tenant comes from the host.
+    Public,
+    /// A member or API key of the tenant.
+    Tenant,
+    /// A member of the platform tenant.
+    Operator,
+    /// One of our own services.
+    Service,
+}
+
+/// One method with its policy.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// `/tenantry.business.v1.RecordService/GetRecord`
+    pub path: String,
+    /// `tenantry.business.v1.RecordService/GetRecord`
+    pub full_name: String,
+    /// `auth`, `registry` or `business`: the service that serves it.
+    pub service: String,
+    /// See [`Access`].
+    pub access: Access,
+    /// `business.records.get`
+    pub permission: String,
+    /// The least role: 1 viewer, 2 member, 3 admin, 4 owner; 0 for public and service methods.
+    pub least_role: i32,
+    /// Scope an API key needs; empty: no API key may call it.
+    pub scope: String,
+    /// Takes a `request_id`.
+    pub idempotent: bool,
+    /// Services that may call it; empty means any of ours.
+    pub callers: Vec<String>,
+    /// It changes nothing.
+    pub read_only: bool,
+    /// The descriptor.
+    pub descriptor: MethodDescriptor,
+}
+
+/// Every method, by gRPC path.
+#[derive(Clone, Debug)]
+pub struct Methods {
+    pool: DescriptorPool,
+    by_path: Arc<HashMap<String, Arc<Method>>>,
+}
+
+impl Methods {
+    /// Reads the table from the built-in descriptors.
+    ///
+    /// # Panics
+    /// Never in a build that passed its tests: the descriptors are part of the binary and a test loads them.
+    #[must_use]
+    pub fn load() -> Self {
+        let pool = DescriptorPool::decode(crate::DESCRIPTORS).expect("the built-in descriptors decode; a test loads them");
+        let mut by_path = HashMap::new();
+        for service in pool.services().filter(|service| service.full_name().starts_with("tenantry.")) {
+            for descriptor in service.methods() {
+                let method = read(&pool, &descriptor)
+                    .unwrap_or_else(|| panic!("{} has no complete policy; a test loads them all", descriptor.full_name()));
+                by_path.insert(method.path.clone(), Arc::new(method));
+            }
+        }
+        Self { pool, by_path: Arc::new(by_path) }
+    }
+    /// By gRPC path (`/package.Service/Method`).
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Arc<Method>> {
+        self.by_path.get(path)
+    }
+    /// All of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Method>> {
+        self.by_path.values()
+    }
+    /// The descriptor pool, for dynamic messages.
+    #[must_use]
+    pub fn pool(&self) -> &DescriptorPool {
+        &self.pool
+    }
+}
+
+fn read(pool: &DescriptorPool, descriptor: &MethodDescriptor) -> Option<Method> {
+    let extension = pool.get_extension_by_name("tenantry.options.v1.policy")?;
+    let options = descriptor.options();
+    let policy = options.get_extension(&extension);
+    let policy = policy.as_message()?;
+    let text = |field: &str| policy.get_field_by_name(field).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let number = |field: &str| policy.get_field_by_name(field).and_then(|v| v.as_enum_number()).unwrap_or_default();
+    let access = match number("access") {
+        1 => Access::Public,
+        2 => Access::Tenant,
+        3 => Access::Operator,
+        4 => Access::Service,
+        _ => return None,
+    };
+    let least_role = number("role");
+    if matches!(access, Access::Tenant | Access::Operator) && least_role == 0 {
+        return None;
+    }
+    let service_name = descriptor.parent_service().full_name().to_owned();
+    let full_name = format!("{service_name}/{}", descriptor.name());
+    Some(Method {
+        path: format!("/{full_name}"),
+        service: service_name.split('.').nth(1)?.to_owned(),
+        full_name,
+        access,
+        permission: text("permission"),
+        least_role,
+        scope: text("scope"),
+        idempotent: policy.get_field_by_name("idempotent").and_then(|v| v.as_bool()).unwrap_or(false),
+        callers: callers(policy),
+        read_only: is_read_only(&options),
+        descriptor: descriptor.clone(),
+    })
+}
+
+fn callers(policy: &DynamicMessage) -> Vec<String> {
+    let field = policy.get_field_by_name("callers");
+    let list = field.as_ref().and_then(|value| value.as_list()).unwrap_or_default();
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn is_read_only(options: &DynamicMessage) -> bool {
+    // google.protobuf.MethodOptions.IdempotencyLevel.NO_SIDE_EFFECTS
+    options.get_field_by_name("idempotency_level").and_then(|v| v.as_enum_number()) == Some(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_complete_policy() {
+        let methods = Methods::load();
+        assert!(methods.iter().count() > 50);
+        for method in methods.iter() {
+            assert!(method.permission.starts_with(&format!("{}.", method.service)), "{}", method.full_name);
+            let output = method.descriptor.output();
+            assert!(!method.read_only || !method.idempotent, "{}", method.full_name);
+            assert_eq!(output.name(), format!("{}Response", method.descriptor.name()), "{}", method.full_name);
+            let has_request_id = method.descriptor.input().get_field_by_name("request_id").is_some();
+            assert_eq!(method.idempotent, has_request_id, "{}: `idempotent` and `request_id` go together", method.full_name);
+        }
+    }
+
+    #[test]
+    fn a_tenant_scoped_request_has_no_tenant_field() {
+        for method in Methods::load().iter().filter(|m| matches!(m.access, Access::Tenant | Access::Public)) {
+            for field in method.descriptor.input().fields() {
+                assert!(!field.name().contains("tenant"), "{} has {}", method.full_name, field.name());
+            }
+        }
+    }
+}
