@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Shared by the end-to-end tests.

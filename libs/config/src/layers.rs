@@ -102,7 +102,7 @@ fn resolve_files(table: &mut Dict, parent: &str) -> Result<(), ConfigError> {
         .cloned()
         .collect();
     for twin in twins {
-        let leaf = twin.trim_end_matches("_file").to_owned();
+        let leaf = twin.strip_suffix("_file").expect("filtered for it above").to_owned();
         let path = table.remove(&twin).and_then(Value::into_string);
         let path = path.ok_or_else(|| ConfigError::invalid(format!("{parent}.{twin}"), "must be the path of a file"))?;
         if table.contains_key(&leaf) {

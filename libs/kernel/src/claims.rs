@@ -40,6 +40,8 @@ pub struct TransactionClaims {
     pub dbc: Option<String>,
     /// Issued at, seconds since the epoch.
     pub iat: i64,
+    /// Issued at in milliseconds: a revocation refuses what was issued up to its own millisecond, not its second.
+    pub iat_ms: i64,
     /// Expiry, seconds since the epoch.
     pub exp: i64,
     /// Unique id.

@@ -1,0 +1,167 @@
+//! The gRPC server of one service: ports are bound first, then served until shutdown.
+
+use crate::{Authenticate, Faults, Readiness, Revocations, Shutdown, admin, shutdown, stack::{Stack, StackLayer}};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tenantry_api::{DESCRIPTORS, Methods};
+use tenantry_config::Listen;
+use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds};
+use tenantry_telemetry::RequestMetrics;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{body::Body, server::NamedService, service::Routes};
+
+/// A service's server, put together in its `wiring.rs`.
+pub struct Server {
+    service: &'static str,
+    listen: Listen,
+    authenticator: Option<Arc<dyn Authenticate>>,
+    resolver: Option<Arc<dyn Resolve>>,
+    revocations: Option<Arc<Revocations>>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    readiness: Readiness,
+    faults: Faults,
+    routes: Routes,
+    names: Vec<&'static str>,
+}
+
+impl Server {
+    /// A server without services.
+    #[must_use]
+    pub fn new(service: &'static str, listen: &Listen) -> Self {
+        Self {
+            service,
+            listen: listen.clone(),
+            authenticator: None,
+            resolver: None,
+            revocations: None,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            readiness: Readiness::default(),
+            faults: Faults::default(),
+            routes: Routes::default(),
+            names: Vec::new(),
+        }
+    }
+    /// Who calls.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticate>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+    /// For which tenant.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+    /// What was revoked.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+    /// Latches to wait for before `/readyz` says yes.
+    #[must_use]
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = readiness;
+        self
+    }
+    /// Fault points.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+    /// Replaces the clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+    /// Adds a gRPC service.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: tower::Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// Serves until the shutdown token, then drains for at most nine seconds.
+    ///
+    /// # Errors
+    /// INTERNAL where a port is taken or a part was not given.
+    pub async fn serve(mut self, shutdown: &Shutdown) -> Result<(), Error> {
+        let address = self.listen.grpc;
+        let listener = TcpListener::bind(address).await.map_err(|error| Error::internal(format!("gRPC port {address}: {error}")))?;
+        let stop = shutdown.token();
+        // Admin and probes outlive the drain, so that a draining process can still be observed.
+        admin::serve_admin(self.listen.admin, self.readiness.clone(), self.faults.clone(), Default::default()).await?;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        for name in &self.names {
+            reporter.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+        }
+        let layer = StackLayer(Arc::new(self.stack()?));
+        let mut routes = std::mem::take(&mut self.routes).add_service(health);
+        for reflection in reflection(&self.names)? {
+            routes = reflection(routes);
+        }
+        tracing::info!(service = self.service, %address, admin = %self.listen.admin, "serving");
+        let draining = stop.clone();
+        let serving = tonic::transport::Server::builder()
+            .tcp_nodelay(true)
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .max_connection_age(Duration::from_secs(600))
+            .layer(layer)
+            .add_routes(routes.prepare())
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), draining.cancelled_owned());
+        let limit = async {
+            stop.cancelled().await;
+            tokio::time::sleep(shutdown::LIMIT).await;
+        };
+        tokio::select! {
+            served = serving => served.map_err(Error::internal),
+            () = limit => {
+                tracing::warn!("drain limit reached; open streams are cut");
+                Ok(())
+            }
+        }
+    }
+
+    fn stack(&mut self) -> Result<Stack, Error> {
+        let missing = |part: &'static str| Error::internal(format!("wiring: no {part}"));
+        Ok(Stack {
+            service: self.service,
+            methods: Methods::load(),
+            authenticator: self.authenticator.take().ok_or_else(|| missing("authenticator"))?,
+            resolver: self.resolver.take().ok_or_else(|| missing("resolver"))?,
+            revocations: self.revocations.take().ok_or_else(|| missing("revocations"))?,
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            metrics: RequestMetrics::new(),
+            in_flight: Stack::in_flight(),
+        })
+    }
+}
+
+type AddReflection = Box<dyn FnOnce(Routes) -> Routes + Send>;
+
+/// Reflection in v1 and v1alpha (older clients ask only for v1alpha), limited to what this process serves.
+fn reflection(names: &[&'static str]) -> Result<Vec<AddReflection>, Error> {
+    let builder = || {
+        let mut builder = tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        for name in names {
+            builder = builder.with_service_name(*name);
+        }
+        builder
+    };
+    let v1 = builder().build_v1().map_err(Error::internal)?;
+    let v1alpha = builder().build_v1alpha().map_err(Error::internal)?;
+    Ok(vec![Box::new(move |routes| routes.add_service(v1)), Box::new(move |routes| routes.add_service(v1alpha))])
+}

@@ -1,0 +1,270 @@
+//! The request stack: what happens to every request before a handler sees it. Read [`Stack::run`] from top to bottom.
+
+use crate::{Authenticate, REASON_HEADER, REQUEST_ID_HEADER, Revocations, access, handler, status_of};
+use futures::FutureExt;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tenantry_api::{Access, Method, Methods};
+use tenantry_kernel::{BoxFuture, Clock, Ctx, Error, Ids, Principal, Reason, RequestId, Resolve, Tally};
+use tenantry_telemetry::{CanonicalLine, RequestMetrics, canonical_line, current_traceparent, set_parent_from};
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tracing::Instrument;
+
+/// Without `grpc-timeout` a unary call gets this long.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+/// No unary call gets longer than this.
+const MAX_DEADLINE: Duration = Duration::from_secs(60);
+/// Unary requests in flight in one process; more are refused at once instead of queued without bound.
+const IN_FLIGHT: usize = 2_048;
+
+/// Everything the stack needs; made once.
+pub(crate) struct Stack {
+    pub(crate) service: &'static str,
+    pub(crate) methods: Methods,
+    pub(crate) authenticator: Arc<dyn Authenticate>,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) metrics: RequestMetrics,
+    pub(crate) in_flight: Semaphore,
+}
+
+impl Stack {
+    pub(crate) const fn in_flight() -> Semaphore {
+        Semaphore::const_new(IN_FLIGHT)
+    }
+
+    /// One request, station by station.
+    async fn run<S>(self: Arc<Self>, mut inner: S, mut request: Request<Body>) -> Response<Body>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        // Health, reflection and unknown methods have no policy and touch no tenant.
+        let Some(method) = self.methods.get(request.uri().path()).cloned() else {
+            return call(&mut inner, request).await;
+        };
+        let started = Instant::now();
+        let request_id = self.request_id(request.headers());
+        let tally = Arc::new(Tally::default());
+        // The span comes first so that every later station logs inside of it.
+        let span = tracing::info_span!("rpc", otel.kind = "server", rpc.method = %method.full_name, request.id = %request_id, tenant.id = tracing::field::Empty);
+        set_parent_from(&span, header(request.headers(), "traceparent"));
+        let principal = std::sync::Mutex::new(None);
+        let response = async {
+            match self.admit(&method, request.headers(), &request_id, &tally, started).await {
+                Err(error) => refuse(&error, &request_id),
+                Ok(ctx) => {
+                    if let Ok(mut slot) = principal.lock() {
+                        *slot = Some(ctx.clone());
+                    }
+                    let deadline = ctx.deadline();
+                    request.extensions_mut().insert(ctx);
+                    self.serve(&mut inner, request, deadline, &request_id).await
+                }
+            }
+        };
+        let mut response = response.instrument(span.clone()).await;
+        let ctx = principal.into_inner().ok().flatten();
+        if let Some(tenant) = ctx.as_ref().and_then(Ctx::tenant_opt) {
+            span.record("tenant.id", tracing::field::display(tenant));
+        }
+        if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
+            response.headers_mut().insert(REQUEST_ID_HEADER, value);
+        }
+        self.account(&method, &response, ctx.as_ref(), &request_id, started.elapsed(), &tally);
+        response
+    }
+
+    /// Authenticate, then revocation, then tenant, then permission: each needs what the one before has proved.
+    async fn admit(&self, method: &Method, headers: &HeaderMap, request_id: &RequestId, tally: &Arc<Tally>, started: Instant) -> Result<Ctx, Error> {
+        let claims = self.authenticator.authenticate(headers).await?;
+        let principal = claims.principal()?;
+        self.revocations.check(&claims, &principal.kind)?;
+        self.fresh(method, &principal)?;
+        access::authorize(method, &claims, &principal)?;
+        let mut ctx = Ctx::new(principal, request_id.clone())
+            .with_tally(tally.clone())
+            .with_db(claims.db_context())
+            .with_traceparent(current_traceparent().map(Into::into));
+        if let (Some(tenant), false) = (claims.tid, method.access == Access::Service) {
+            let route = self.resolver.by_id(tenant).await?;
+            access::admit(&route)?;
+            ctx = ctx.with_route(route);
+        }
+        Ok(ctx.with_deadline(deadline(method, headers, started)))
+    }
+
+    /// With revocations unknown for too long, reads go on and changes stop (fail closed where it matters).
+    fn fresh(&self, method: &Method, principal: &Principal) -> Result<(), Error> {
+        let changes = !method.read_only && matches!(method.access, Access::Tenant | Access::Operator);
+        if changes && principal.user().is_some() && self.revocations.is_stale(self.clock.now()) {
+            let text = "Sign-in state is out of date at the moment, so changes are refused. Try again in a few seconds.";
+            return Err(Error::new(Reason::RevocationStale, text).retry_after(Duration::from_secs(2)));
+        }
+        Ok(())
+    }
+
+    async fn serve<S>(&self, inner: &mut S, request: Request<Body>, deadline: Option<Instant>, request_id: &RequestId) -> Response<Body>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            let text = "The service has too much to do right now. Try again in a moment.";
+            return refuse(&Error::new(Reason::Overloaded, text).retry_after(Duration::from_secs(1)), request_id);
+        };
+        // A panic is a bug, but one request's bug: the others go on.
+        let serving = AssertUnwindSafe(call(inner, request)).catch_unwind();
+        let served = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), serving).await,
+            None => Ok(serving.await),
+        };
+        match served {
+            Ok(Ok(response)) => response,
+            Ok(Err(_panic)) => {
+                let error = Error::internal("a handler panicked");
+                tracing::error!(%request_id, "a handler panicked");
+                refuse(&error, request_id)
+            }
+            Err(_elapsed) => {
+                let text = "The deadline passed before the request was done. Whether it took effect is unknown; repeat it with the same request_id.";
+                refuse(&Error::new(Reason::DeadlineExceeded, text), request_id)
+            }
+        }
+    }
+
+    /// The one canonical line and the request metrics.
+    fn account(&self, method: &Method, response: &Response<Body>, ctx: Option<&Ctx>, request_id: &RequestId, elapsed: Duration, tally: &Tally) {
+        let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+        let code = format!("{code:?}");
+        self.metrics.record(&method.full_name, &code, elapsed.as_secs_f64());
+        canonical_line(CanonicalLine {
+            service: self.service,
+            method: &method.full_name,
+            code: &code,
+            reason: header(response.headers(), REASON_HEADER),
+            tenant: ctx.and_then(Ctx::tenant_opt),
+            principal: &ctx.map_or_else(|| "anonymous".to_owned(), |ctx| ctx.principal().name()),
+            request_id: request_id.as_str(),
+            elapsed,
+            tally,
+        });
+    }
+
+    fn request_id(&self, headers: &HeaderMap) -> RequestId {
+        let given = header(headers, REQUEST_ID_HEADER).and_then(RequestId::parse);
+        given.unwrap_or_else(|| RequestId::from_uuid(self.ids.new_v7()))
+    }
+}
+
+async fn call<S>(inner: &mut S, request: Request<Body>) -> Response<Body>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    // Routes are always ready: they are an in-process router.
+    match inner.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn refuse(error: &Error, request_id: &RequestId) -> Response<Body> {
+    let ctx = Ctx::new(Principal::anonymous(), request_id.clone());
+    handler::log(&ctx, error);
+    if error.reason() == Reason::TenantMismatch {
+        tracing::warn!(%request_id, "tenant mismatch refused");
+    }
+    status_of(error, request_id).into_http()
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `grpc-timeout`, within bounds. Streams have none: they are cut at shutdown and re-checked per batch.
+fn deadline(method: &Method, headers: &HeaderMap, started: Instant) -> Option<Instant> {
+    if method.descriptor.is_server_streaming() {
+        return None;
+    }
+    let asked = header(headers, "grpc-timeout").and_then(grpc_timeout);
+    let default = if method.descriptor.is_client_streaming() { MAX_DEADLINE } else { DEFAULT_DEADLINE };
+    Some(started + asked.unwrap_or(default).min(MAX_DEADLINE))
+}
+
+/// At most eight digits and a unit (gRPC over HTTP/2 specification).
+pub(crate) fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let n: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(n * 3600),
+        "M" => Duration::from_secs(n * 60),
+        "S" => Duration::from_secs(n),
+        "m" => Duration::from_millis(n),
+        "u" => Duration::from_micros(n),
+        "n" => Duration::from_nanos(n),
+        _ => return None,
+    })
+}
+
+/// Puts the stack in front of a service's routes.
+#[derive(Clone)]
+pub(crate) struct StackLayer(pub(crate) Arc<Stack>);
+
+impl<S> tower::Layer<S> for StackLayer {
+    type Service = Stacked<S>;
+    fn layer(&self, inner: S) -> Stacked<S> {
+        Stacked { stack: self.0.clone(), inner }
+    }
+}
+
+/// See [`StackLayer`].
+#[derive(Clone)]
+pub(crate) struct Stacked<S> {
+    stack: Arc<Stack>,
+    inner: S,
+}
+
+impl<S> tower::Service<Request<Body>> for Stacked<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The clone that was polled ready is the one that is called.
+        let next = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, next);
+        let stack = self.stack.clone();
+        Box::pin(async move { Ok(stack.run(ready, request).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_timeouts_are_ignored_rather_than_overflowing() {
+        assert_eq!(grpc_timeout("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for bad in ["", "S", "5", "5x", "999999999S", "-1S", "1é", " 1S"] {
+            assert_eq!(grpc_timeout(bad), None, "{bad}");
+        }
+    }
+}
