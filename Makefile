@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help up down status restart test test-full bench check fmt ci proto-baseline
 DEV := deploy/dev
-TOOLS := .run/tools/node_modules/.bin
+export PATH := $(CURDIR)/.run/tools/bin:$(CURDIR)/.run/tools/node_modules/.bin:$(PATH):$(CURDIR)/.run/tools/venv/bin
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,8 @@ down: ## stop everything of this instance and remove its data
 status: ## what runs
 	@$(DEV)/status.sh
 
-restart: ## rebuild and restart the services; servers and data stay
-	@$(DEV)/services.sh build && $(DEV)/services.sh restart
+restart: ## rebuild, migrate and restart the services; servers and data stay
+	@$(DEV)/services.sh build && $(DEV)/services.sh configure && $(DEV)/services.sh migrate && $(DEV)/services.sh restart
 
 test: ## every test, on a fresh instance of its own
 	@$(DEV)/test.sh
@@ -34,10 +34,10 @@ check: ## format, clippy, scripts: the quick part of .ci/run
 	@.ci/run --quick
 
 fmt: ## format Rust and protos
-	@cargo fmt && $(TOOLS)/buf format -w
+	@cargo fmt && buf format -w --exclude-path proto/google
 
 ci: ## what a merge must pass
 	@.ci/run
 
 proto-baseline: ## accept the current protos as the contract that buf breaking compares with
-	@$(TOOLS)/buf build -o proto/baseline.binpb
+	@buf build -o proto/baseline.binpb

@@ -59,16 +59,27 @@ impl Methods {
     /// Never in a build that passed its tests: the descriptors are part of the binary and a test loads them.
     #[must_use]
     pub fn load() -> Self {
-        let pool = DescriptorPool::decode(crate::DESCRIPTORS).expect("the built-in descriptors decode; a test loads them");
+        let pool =
+            DescriptorPool::decode(crate::DESCRIPTORS).expect("the built-in descriptors decode; a test loads them");
         let mut by_path = HashMap::new();
-        for service in pool.services().filter(|service| service.full_name().starts_with("tenantry.")) {
+        for service in pool
+            .services()
+            .filter(|service| service.full_name().starts_with("tenantry."))
+        {
             for descriptor in service.methods() {
-                let method = read(&pool, &descriptor)
-                    .unwrap_or_else(|| panic!("{} has no complete policy; a test loads them all", descriptor.full_name()));
+                let method = read(&pool, &descriptor).unwrap_or_else(|| {
+                    panic!(
+                        "{} has no complete policy; a test loads them all",
+                        descriptor.full_name()
+                    )
+                });
                 by_path.insert(method.path.clone(), Arc::new(method));
             }
         }
-        Self { pool, by_path: Arc::new(by_path) }
+        Self {
+            pool,
+            by_path: Arc::new(by_path),
+        }
     }
     /// By gRPC path (`/package.Service/Method`).
     #[must_use]
@@ -91,8 +102,18 @@ fn read(pool: &DescriptorPool, descriptor: &MethodDescriptor) -> Option<Method> 
     let options = descriptor.options();
     let policy = options.get_extension(&extension);
     let policy = policy.as_message()?;
-    let text = |field: &str| policy.get_field_by_name(field).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-    let number = |field: &str| policy.get_field_by_name(field).and_then(|v| v.as_enum_number()).unwrap_or_default();
+    let text = |field: &str| {
+        policy
+            .get_field_by_name(field)
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    };
+    let number = |field: &str| {
+        policy
+            .get_field_by_name(field)
+            .and_then(|v| v.as_enum_number())
+            .unwrap_or_default()
+    };
     let access = match number("access") {
         1 => Access::Public,
         2 => Access::Tenant,
@@ -114,7 +135,10 @@ fn read(pool: &DescriptorPool, descriptor: &MethodDescriptor) -> Option<Method> 
         permission: text("permission"),
         least_role,
         scope: text("scope"),
-        idempotent: policy.get_field_by_name("idempotent").and_then(|v| v.as_bool()).unwrap_or(false),
+        idempotent: policy
+            .get_field_by_name("idempotent")
+            .and_then(|v| v.as_bool())
+            .unwrap_or(false),
         callers: callers(policy),
         read_only: is_read_only(&options),
         descriptor: descriptor.clone(),
@@ -129,7 +153,10 @@ fn callers(policy: &DynamicMessage) -> Vec<String> {
 
 fn is_read_only(options: &DynamicMessage) -> bool {
     // google.protobuf.MethodOptions.IdempotencyLevel.NO_SIDE_EFFECTS
-    options.get_field_by_name("idempotency_level").and_then(|v| v.as_enum_number()) == Some(1)
+    options
+        .get_field_by_name("idempotency_level")
+        .and_then(|v| v.as_enum_number())
+        == Some(1)
 }
 
 #[cfg(test)]
@@ -141,20 +168,41 @@ mod tests {
         let methods = Methods::load();
         assert!(methods.iter().count() > 50);
         for method in methods.iter() {
-            assert!(method.permission.starts_with(&format!("{}.", method.service)), "{}", method.full_name);
+            assert!(
+                method.permission.starts_with(&format!("{}.", method.service)),
+                "{}",
+                method.full_name
+            );
             let output = method.descriptor.output();
             assert!(!method.read_only || !method.idempotent, "{}", method.full_name);
-            assert_eq!(output.name(), format!("{}Response", method.descriptor.name()), "{}", method.full_name);
+            assert_eq!(
+                output.name(),
+                format!("{}Response", method.descriptor.name()),
+                "{}",
+                method.full_name
+            );
             let has_request_id = method.descriptor.input().get_field_by_name("request_id").is_some();
-            assert_eq!(method.idempotent, has_request_id, "{}: `idempotent` and `request_id` go together", method.full_name);
+            assert_eq!(
+                method.idempotent, has_request_id,
+                "{}: `idempotent` and `request_id` go together",
+                method.full_name
+            );
         }
     }
 
     #[test]
     fn a_tenant_scoped_request_has_no_tenant_field() {
-        for method in Methods::load().iter().filter(|m| matches!(m.access, Access::Tenant | Access::Public)) {
+        for method in Methods::load()
+            .iter()
+            .filter(|m| matches!(m.access, Access::Tenant | Access::Public))
+        {
             for field in method.descriptor.input().fields() {
-                assert!(!field.name().contains("tenant"), "{} has {}", method.full_name, field.name());
+                assert!(
+                    !field.name().contains("tenant"),
+                    "{} has {}",
+                    method.full_name,
+                    field.name()
+                );
             }
         }
     }

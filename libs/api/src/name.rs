@@ -27,7 +27,16 @@ pub fn parse_name<'a>(pattern: &str, name: &'a str) -> Option<Segments<'a>> {
 #[must_use]
 pub fn name_of(pattern: &str, ids: &[&str]) -> String {
     let mut ids = ids.iter();
-    let parts: Vec<&str> = pattern.split('/').map(|part| if part == "*" { ids.next().copied().unwrap_or("") } else { part }).collect();
+    let parts: Vec<&str> = pattern
+        .split('/')
+        .map(|part| {
+            if part == "*" {
+                ids.next().copied().unwrap_or("")
+            } else {
+                part
+            }
+        })
+        .collect();
     parts.join("/")
 }
 
@@ -44,7 +53,13 @@ mod tests {
         let pattern = "objectTypes/*/records/*";
         let name = name_of(pattern, &["tickets", "1"]);
         assert_eq!(parse_name(pattern, &name), Some(vec!["tickets", "1"]));
-        for bad in ["objectTypes/tickets", "objectTypes//records/1", "objectTypes/a/records/1/x", "objectTypes/a b/records/1", "x/a/records/1"] {
+        for bad in [
+            "objectTypes/tickets",
+            "objectTypes//records/1",
+            "objectTypes/a/records/1/x",
+            "objectTypes/a b/records/1",
+            "x/a/records/1",
+        ] {
             assert_eq!(parse_name(pattern, bad), None, "{bad}");
         }
     }

@@ -32,7 +32,10 @@ pub enum ConfigError {
 impl ConfigError {
     /// A refused value; `accepted` goes on after the key: `("db.pool_size", "must be 1 to 200")`.
     pub fn invalid(key: impl Into<String>, accepted: impl Into<String>) -> Self {
-        Self::Invalid { key: key.into(), accepted: accepted.into() }
+        Self::Invalid {
+            key: key.into(),
+            accepted: accepted.into(),
+        }
     }
     /// The exit code of a process that was given this configuration.
     #[must_use]

@@ -18,7 +18,11 @@ const PREFIX: &str = "TENANTRY__";
 
 /// `section.key` and raw text of every variable of ours.
 pub(crate) fn environment() -> Vec<(String, String)> {
-    Env::prefixed(PREFIX).split("__").iter().map(|(key, value)| (key.as_str().to_lowercase(), value)).collect()
+    Env::prefixed(PREFIX)
+        .split("__")
+        .iter()
+        .map(|(key, value)| (key.as_str().to_lowercase(), value))
+        .collect()
 }
 
 pub(crate) fn load<T: DeserializeOwned>(
@@ -30,7 +34,10 @@ pub(crate) fn load<T: DeserializeOwned>(
     if let Some(path) = file {
         figment = figment.merge(Layer::toml(path.display().to_string(), &read(path)?)?);
     }
-    figment.merge(Layer::environment(environment)?).extract().map_err(|error| ConfigError::Parse(describe(&error)))
+    figment
+        .merge(Layer::environment(environment)?)
+        .extract()
+        .map_err(|error| ConfigError::Parse(describe(&error)))
 }
 
 /// One resolved layer; the name appears in error messages.
@@ -55,12 +62,16 @@ impl Layer {
             let value = if stays_text(&key) {
                 Value::from(text)
             } else {
-                text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+                text.parse()
+                    .unwrap_or_else(|never: std::convert::Infallible| match never {})
             };
             merge(&mut values, nest(&key, value));
         }
         resolve_files(&mut values, "")?;
-        Ok(Self { name: "the environment".to_owned(), values })
+        Ok(Self {
+            name: "the environment".to_owned(),
+            values,
+        })
     }
 }
 
@@ -104,11 +115,18 @@ fn resolve_files(table: &mut Dict, parent: &str) -> Result<(), ConfigError> {
     for twin in twins {
         let leaf = twin.strip_suffix("_file").expect("filtered for it above").to_owned();
         let path = table.remove(&twin).and_then(Value::into_string);
-        let path = path.ok_or_else(|| ConfigError::invalid(format!("{parent}.{twin}"), "must be the path of a file"))?;
+        let path =
+            path.ok_or_else(|| ConfigError::invalid(format!("{parent}.{twin}"), "must be the path of a file"))?;
         if table.contains_key(&leaf) {
-            return Err(ConfigError::invalid(format!("{parent}.{twin}"), format!("and {leaf} are both given; keep one")));
+            return Err(ConfigError::invalid(
+                format!("{parent}.{twin}"),
+                format!("and {leaf} are both given; keep one"),
+            ));
         }
-        table.insert(leaf, Value::from(read(Path::new(&path))?.trim_end_matches(['\n', '\r']).to_owned()));
+        table.insert(
+            leaf,
+            Value::from(read(Path::new(&path))?.trim_end_matches(['\n', '\r']).to_owned()),
+        );
     }
     for (key, value) in table.iter_mut() {
         if let Value::Dict(_, deeper) = value {
@@ -119,12 +137,19 @@ fn resolve_files(table: &mut Dict, parent: &str) -> Result<(), ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// figment's text plus the full key and the layer; the value of a secret is always text and never part of it.
 fn describe(error: &figment::Error) -> String {
-    let source = error.metadata.as_ref().map(|metadata| format!(" (from {})", metadata.name)).unwrap_or_default();
+    let source = error
+        .metadata
+        .as_ref()
+        .map(|metadata| format!(" (from {})", metadata.name))
+        .unwrap_or_default();
     match error.path.join(".") {
         path if path.is_empty() => format!("{}{source}", error.kind),
         path => format!("{path}: {}{source}", error.kind),

@@ -106,7 +106,11 @@ pub struct Telemetry {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log: default_log(), format: LogFormat::Text, otlp_endpoint: None }
+        Self {
+            log: default_log(),
+            format: LogFormat::Text,
+            otlp_endpoint: None,
+        }
     }
 }
 
@@ -140,7 +144,11 @@ impl Db {
     /// # Errors
     /// Wrong scheme, sizes out of range, unencrypted connection to another machine without `dev`.
     pub fn validate(&self, section: &str, dev: bool) -> Result<(), ConfigError> {
-        let urls = [("url", Some(&self.url)), ("system_url", Some(&self.system_url)), ("ddl_url", self.ddl_url.as_ref())];
+        let urls = [
+            ("url", Some(&self.url)),
+            ("system_url", Some(&self.system_url)),
+            ("ddl_url", self.ddl_url.as_ref()),
+        ];
         for (key, url) in urls {
             let Some(url) = url else { continue };
             let key = format!("{section}.{key}");
@@ -152,7 +160,10 @@ impl Db {
         range(&format!("{section}.pool_size"), self.pool_size, 1, 500)?;
         range(&format!("{section}.shards"), self.shards, 1, 64)?;
         if self.shards > self.pool_size {
-            return Err(ConfigError::invalid(format!("{section}.shards"), "must not be more than pool_size"));
+            return Err(ConfigError::invalid(
+                format!("{section}.shards"),
+                "must not be more than pool_size",
+            ));
         }
         Ok(())
     }
@@ -164,7 +175,13 @@ impl Redis {
     pub fn validate(&self, section: &str, dev: bool) -> Result<(), ConfigError> {
         let key = format!("{section}.url");
         scheme(&key, self.url.expose(), &["redis", "rediss"])?;
-        insecure(&key, self.url.expose().starts_with("rediss:"), self.url.expose(), dev, "use rediss://")
+        insecure(
+            &key,
+            self.url.expose().starts_with("rediss:"),
+            self.url.expose(),
+            dev,
+            "use rediss://",
+        )
     }
 }
 
@@ -174,7 +191,13 @@ impl Amqp {
     pub fn validate(&self, section: &str, dev: bool) -> Result<(), ConfigError> {
         let key = format!("{section}.url");
         scheme(&key, self.url.expose(), &["amqp", "amqps"])?;
-        insecure(&key, self.url.expose().starts_with("amqps:"), self.url.expose(), dev, "use amqps://")
+        insecure(
+            &key,
+            self.url.expose().starts_with("amqps:"),
+            self.url.expose(),
+            dev,
+            "use amqps://",
+        )
     }
 }
 
@@ -192,10 +215,16 @@ impl Identity {
     pub fn validate(&self, section: &str, _dev: bool) -> Result<(), ConfigError> {
         let known = ["gateway", "registry", "auth", "business"];
         if !known.contains(&self.service.as_str()) {
-            return Err(ConfigError::invalid(format!("{section}.service"), format!("must be one of {}", known.join(", "))));
+            return Err(ConfigError::invalid(
+                format!("{section}.service"),
+                format!("must be one of {}", known.join(", ")),
+            ));
         }
         if self.secret.expose().len() < 32 {
-            return Err(ConfigError::invalid(format!("{section}.secret"), "must have at least 32 random characters"));
+            return Err(ConfigError::invalid(
+                format!("{section}.secret"),
+                "must have at least 32 random characters",
+            ));
         }
         Ok(())
     }
@@ -214,7 +243,10 @@ impl Telemetry {
 
 fn differ(section: &str, name: &str, one: SocketAddr, admin: SocketAddr) -> Result<(), ConfigError> {
     if one == admin && one.port() != 0 {
-        return Err(ConfigError::invalid(format!("{section}.admin"), format!("must differ from {section}.{name}")));
+        return Err(ConfigError::invalid(
+            format!("{section}.admin"),
+            format!("must differ from {section}.{name}"),
+        ));
     }
     Ok(())
 }
@@ -225,19 +257,35 @@ fn endpoint(key: &str, url: &str, dev: bool) -> Result<(), ConfigError> {
 }
 
 fn range(key: &str, value: u32, low: u32, high: u32) -> Result<(), ConfigError> {
-    if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError::invalid(key, format!("must be {low} to {high}"))) }
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::invalid(key, format!("must be {low} to {high}")))
+    }
 }
 
 fn scheme(key: &str, url: &str, accepted: &[&str]) -> Result<(), ConfigError> {
-    let ok = url.split_once("://").is_some_and(|(scheme, rest)| accepted.contains(&scheme) && !rest.is_empty());
-    if ok { Ok(()) } else { Err(ConfigError::invalid(key, format!("must be a URL that starts with {}://", accepted.join(":// or ")))) }
+    let ok = url
+        .split_once("://")
+        .is_some_and(|(scheme, rest)| accepted.contains(&scheme) && !rest.is_empty());
+    if ok {
+        Ok(())
+    } else {
+        Err(ConfigError::invalid(
+            key,
+            format!("must be a URL that starts with {}://", accepted.join(":// or ")),
+        ))
+    }
 }
 
 fn insecure(key: &str, secure: bool, url: &str, dev: bool, remedy: &str) -> Result<(), ConfigError> {
     if secure || dev || is_loopback(url) {
         return Ok(());
     }
-    Err(ConfigError::invalid(key, format!("would send data unencrypted to another machine; {remedy}, or set dev = true")))
+    Err(ConfigError::invalid(
+        key,
+        format!("would send data unencrypted to another machine; {remedy}, or set dev = true"),
+    ))
 }
 
 /// Whether the URL's host is this machine. Passwords may contain '@' only percent-encoded, so the last '@' counts.
@@ -245,6 +293,10 @@ fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let name = if host.starts_with('[') { host.split(']').next().unwrap_or_default() } else { host.split(':').next().unwrap_or_default() };
+    let name = if host.starts_with('[') {
+        host.split(']').next().unwrap_or_default()
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
     name == "localhost" || name == "[::1" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }

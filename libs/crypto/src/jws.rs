@@ -35,7 +35,12 @@ pub(crate) fn split(token: &str) -> Option<Parts<'_>> {
     // The decoder refuses padding, other alphabets, line breaks and non-zero trailing bits.
     let header = serde_json::from_slice(&B64.decode(header).ok()?).ok()?;
     let (payload, signature) = (B64.decode(payload).ok()?, B64.decode(signature).ok()?);
-    Some(Parts { header, payload, signed: signed.as_bytes(), signature })
+    Some(Parts {
+        header,
+        payload,
+        signed: signed.as_bytes(),
+        signature,
+    })
 }
 
 pub(crate) fn part(value: &impl Serialize) -> Result<String, serde_json::Error> {

@@ -8,7 +8,9 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use chrono::{DateTime, Utc};
 use ring::{
     rand::SystemRandom,
-    signature::{self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey},
+    signature::{
+        self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+    },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -88,12 +90,25 @@ pub struct JwkSet {
 
 impl Jwk {
     fn new(point: &[u8]) -> Result<Self, JwtError> {
-        let [4, rest @ ..] = point else { return Err(JwtError::Key) };
-        let (x, y) = rest.split_at_checked(32).filter(|(_, y)| y.len() == 32).ok_or(JwtError::Key)?;
+        let [4, rest @ ..] = point else {
+            return Err(JwtError::Key);
+        };
+        let (x, y) = rest
+            .split_at_checked(32)
+            .filter(|(_, y)| y.len() == 32)
+            .ok_or(JwtError::Key)?;
         let (x, y) = (B64.encode(x), B64.encode(y));
         let kid = thumbprint(&x, &y);
         let own = str::to_owned;
-        Ok(Self { kty: own("EC"), crv: own("P-256"), x, y, kid, use_: own("sig"), alg: own(ALG) })
+        Ok(Self {
+            kty: own("EC"),
+            crv: own("P-256"),
+            x,
+            y,
+            kid,
+            use_: own("sig"),
+            alg: own(ALG),
+        })
     }
     /// The uncompressed point, if this is a P-256 key whose `kid` is its own thumbprint.
     fn point(&self) -> Option<Vec<u8>> {
@@ -106,7 +121,9 @@ impl Jwk {
 
 /// RFC 7638: SHA-256 over the required members in lexicographic order.
 fn thumbprint(x: &str, y: &str) -> String {
-    B64.encode(Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)))
+    B64.encode(Sha256::digest(format!(
+        r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#
+    )))
 }
 
 /// Signs tokens with one P-256 key.
@@ -122,7 +139,8 @@ impl Es256Signer {
     /// # Errors
     /// Where the system gives no randomness.
     pub fn generate() -> Result<(Zeroizing<Vec<u8>>, Self), JwtError> {
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).map_err(|_| JwtError::Key)?;
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(|_| JwtError::Key)?;
         let der = Zeroizing::new(document.as_ref().to_vec());
         let signer = Self::from_pkcs8(&der)?;
         Ok((der, signer))
@@ -133,7 +151,8 @@ impl Es256Signer {
     /// Where the bytes are not a P-256 key.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, JwtError> {
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &random).map_err(|_| JwtError::Key)?;
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &random).map_err(|_| JwtError::Key)?;
         let jwk = Jwk::new(key.public_key().as_ref())?;
         Ok(Self { key, random, jwk })
     }
@@ -152,13 +171,24 @@ impl Es256Signer {
     /// # Errors
     /// Claims that are no JSON object, or a token that verifiers would refuse for its size.
     pub fn sign<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, JwtError> {
-        let header = jws::Header { alg: ALG.to_owned(), typ: typ.to_owned(), kid: self.jwk.kid.clone() };
+        let header = jws::Header {
+            alg: ALG.to_owned(),
+            typ: typ.to_owned(),
+            kid: self.jwk.kid.clone(),
+        };
         let header = jws::part(&header).map_err(|_| JwtError::Malformed)?;
         let claims = jws::part(claims).map_err(|_| JwtError::Claims)?;
         let signed = format!("{header}.{claims}");
-        let signature = self.key.sign(&self.random, signed.as_bytes()).map_err(|_| JwtError::Signature)?;
+        let signature = self
+            .key
+            .sign(&self.random, signed.as_bytes())
+            .map_err(|_| JwtError::Signature)?;
         let token = format!("{signed}.{}", B64.encode(signature.as_ref()));
-        if token.len() > MAX_TOKEN { Err(JwtError::Malformed) } else { Ok(token) }
+        if token.len() > MAX_TOKEN {
+            Err(JwtError::Malformed)
+        } else {
+            Ok(token)
+        }
     }
 }
 
@@ -191,8 +221,13 @@ impl Es256Verifier {
     /// # Errors
     /// Where a key is not a P-256 signing key under its own thumbprint.
     pub fn from_jwks(keys: &[Jwk]) -> Result<Self, JwtError> {
-        let points = keys.iter().map(|jwk| Some((jwk.kid.clone(), jwk.point()?))).collect::<Option<_>>();
-        Ok(Self { points: points.ok_or(JwtError::Key)? })
+        let points = keys
+            .iter()
+            .map(|jwk| Some((jwk.kid.clone(), jwk.point()?)))
+            .collect::<Option<_>>();
+        Ok(Self {
+            points: points.ok_or(JwtError::Key)?,
+        })
     }
     /// Whether it has a key, for "fetch the set again" decisions.
     #[must_use]

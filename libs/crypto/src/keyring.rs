@@ -82,12 +82,18 @@ impl RootKey {
     /// # Errors
     /// Missing file, mode wider than 0600, other content.
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
+        let io = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let mut file = fs::File::open(path).map_err(io)?;
         // On the open file, so that nobody can swap it between check and read.
         let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
         if mode & 0o177 != 0 {
-            return Err(KeyError::Mode { path: path.to_owned(), mode });
+            return Err(KeyError::Mode {
+                path: path.to_owned(),
+                mode,
+            });
         }
         let mut text = Zeroizing::new(String::new());
         io::Read::read_to_string(&mut file, &mut text).map_err(io)?;
@@ -100,11 +106,21 @@ impl RootKey {
     /// # Errors
     /// Where the file exists or cannot be written.
     pub fn create_file(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
+        let io = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let key = DataKey::generate();
         let text = Zeroizing::new(BASE64_STANDARD.encode(key.expose()));
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(io)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         Ok(Self(key))
     }
     /// A root key from raw bytes (tests).
@@ -146,14 +162,20 @@ mod tests {
     fn a_root_key_file_is_made_once_and_refused_when_others_can_read_it() {
         let path = path("root");
         let made = RootKey::create_file(&path).expect("new file");
-        assert!(RootKey::create_file(&path).is_err(), "an existing key is never overwritten");
+        assert!(
+            RootKey::create_file(&path).is_err(),
+            "an existing key is never overwritten"
+        );
         let wrapped = made.wrap(b"tenant-a", b"key");
         let read = RootKey::from_file(&path).expect("0600");
         assert_eq!(read.unwrap(b"tenant-a", &wrapped).expect("same key").as_slice(), b"key");
         assert!(read.unwrap(b"tenant-b", &wrapped).is_err());
         for mode in [0o640, 0o604, 0o700] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
-            assert!(matches!(RootKey::from_file(&path), Err(KeyError::Mode { .. })), "{mode:o}");
+            assert!(
+                matches!(RootKey::from_file(&path), Err(KeyError::Mode { .. })),
+                "{mode:o}"
+            );
         }
     }
 
@@ -164,6 +186,9 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
         assert!(matches!(RootKey::from_file(&path), Err(KeyError::Content(_))));
         let key = DataKey::new([7; 32]);
-        assert_eq!(format!("{key:?} {:?}", RootKey::new(key.clone())), "DataKey(***) RootKey(***)");
+        assert_eq!(
+            format!("{key:?} {:?}", RootKey::new(key.clone())),
+            "DataKey(***) RootKey(***)"
+        );
     }
 }

@@ -82,9 +82,16 @@ impl<S: KeySource> CachedKeys<S> {
     /// Wraps a source.
     #[must_use]
     pub fn new(source: S) -> Self {
-        let sealers =
-            Cache::builder().max_capacity(CAPACITY).time_to_live(LIFETIME).support_invalidation_closures().build();
-        Self { source, sealers, forgets: AtomicU64::new(0) }
+        let sealers = Cache::builder()
+            .max_capacity(CAPACITY)
+            .time_to_live(LIFETIME)
+            .support_invalidation_closures()
+            .build();
+        Self {
+            source,
+            sealers,
+            forgets: AtomicU64::new(0),
+        }
     }
     /// Drops a tenant's keys (rotation, suspension, deletion): the next use fetches again.
     pub fn forget(&self, tenant: TenantId) {
@@ -103,13 +110,23 @@ impl<S: KeySource> CachedKeys<S> {
         let before = self.forgets.load(Ordering::SeqCst);
         let (tenant, purpose, version) = id;
         let fetch = async {
-            let (version, key) = self.source.fetch(tenant, purpose, version).await?;
-            Ok::<_, Error>(Arc::new(Sealer::new(key, version)))
+            let (actual, key) = self.source.fetch(tenant, purpose, version).await?;
+            let sealer = Arc::new(Sealer::new(key, actual));
+            if version.is_none() {
+                // What is sealed now will be opened by its version.
+                self.sealers
+                    .insert((tenant, purpose, Some(actual)), sealer.clone())
+                    .await;
+            }
+            Ok::<_, Error>(sealer)
         };
         let sealer = self.sealers.try_get_with(id, fetch).await.map_err(shared)?;
         // A fetch that began before a `forget` may have stored what was to be forgotten: don't keep it.
         if self.forgets.load(Ordering::SeqCst) != before {
             self.sealers.invalidate(&id).await;
+            self.sealers
+                .invalidate(&(tenant, purpose, Some(sealer.key_version())))
+                .await;
         }
         Ok(sealer)
     }

@@ -31,17 +31,35 @@ async fn many_callers_share_one_fetch_and_forget_is_per_tenant() {
     let callers: Vec<_> = (0..50)
         .map(|_| {
             let keys = keys.clone();
-            tokio::spawn(async move { keys.sealer(tenant(1), Purpose::Cache, None).await.map(|s| s.key_version()) })
+            tokio::spawn(async move {
+                keys.sealer(tenant(1), Purpose::Cache, None)
+                    .await
+                    .map(|s| s.key_version())
+            })
         })
         .collect();
     for caller in callers {
         assert_eq!(caller.await.expect("joined").expect("key"), 2);
     }
     assert_eq!(source.fetches.load(Ordering::SeqCst), 1);
-    for (t, purpose, version) in [(2, Purpose::Cache, None), (1, Purpose::Field, None), (1, Purpose::Cache, Some(1))] {
+    keys.sealer(tenant(1), Purpose::Cache, Some(2)).await.expect("key");
+    assert_eq!(
+        source.fetches.load(Ordering::SeqCst),
+        1,
+        "the current key is also known by its version"
+    );
+    for (t, purpose, version) in [
+        (2, Purpose::Cache, None),
+        (1, Purpose::Field, None),
+        (1, Purpose::Cache, Some(1)),
+    ] {
         keys.sealer(tenant(t), purpose, version).await.expect("key");
     }
-    assert_eq!(source.fetches.load(Ordering::SeqCst), 4, "tenant, purpose and version are all part of the key");
+    assert_eq!(
+        source.fetches.load(Ordering::SeqCst),
+        4,
+        "tenant, purpose and version are all part of the key"
+    );
     keys.forget(tenant(1));
     keys.sealer(tenant(2), Purpose::Cache, None).await.expect("key");
     assert_eq!(source.fetches.load(Ordering::SeqCst), 4, "tenant 2 was not forgotten");

@@ -28,7 +28,12 @@ impl Binding<'_> {
     fn aad(&self) -> Vec<u8> {
         let mut out = b"page-token\0".to_vec();
         let tenant = self.tenant.uuid();
-        for part in [tenant.as_bytes().as_slice(), self.principal.as_bytes(), self.method.as_bytes(), &self.query_hash] {
+        for part in [
+            tenant.as_bytes().as_slice(),
+            self.principal.as_bytes(),
+            self.method.as_bytes(),
+            &self.query_hash,
+        ] {
             out.extend_from_slice(&(part.len() as u64).to_be_bytes());
             out.extend_from_slice(part);
         }
@@ -63,7 +68,9 @@ impl PageTokens {
     /// `INVALID_PAGE_TOKEN` for a token that is foreign, edited, expired or of another query.
     pub fn open(sealer: &Sealer, binding: Binding<'_>, token: &str, now: DateTime<Utc>) -> Result<Vec<u8>> {
         let sealed = decode(token)?;
-        let opened = sealer.open(&binding.aad(), &sealed).map_err(|cause| invalid().because(cause))?;
+        let opened = sealer
+            .open(&binding.aad(), &sealed)
+            .map_err(|cause| invalid().because(cause))?;
         let (expires, cursor) = opened.split_first_chunk::<8>().ok_or_else(invalid)?;
         if i64::from_be_bytes(*expires) <= now.timestamp() {
             return Err(invalid());
@@ -74,7 +81,12 @@ impl PageTokens {
     ///
     /// # Errors
     /// Where the key cannot be fetched.
-    pub async fn seal_keyed(keys: &dyn TenantKeys, binding: Binding<'_>, cursor: &[u8], now: DateTime<Utc>) -> Result<String> {
+    pub async fn seal_keyed(
+        keys: &dyn TenantKeys,
+        binding: Binding<'_>,
+        cursor: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<String> {
         let sealer = keys.sealer(binding.tenant, Purpose::PageToken, None).await?;
         Ok(Self::seal(&sealer, binding, cursor, now))
     }
@@ -82,7 +94,12 @@ impl PageTokens {
     ///
     /// # Errors
     /// As [`PageTokens::open`], or where the key cannot be fetched.
-    pub async fn open_keyed(keys: &dyn TenantKeys, binding: Binding<'_>, token: &str, now: DateTime<Utc>) -> Result<Vec<u8>> {
+    pub async fn open_keyed(
+        keys: &dyn TenantKeys,
+        binding: Binding<'_>,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<u8>> {
         let version = Sealer::version_of(&decode(token)?).map_err(|cause| invalid().because(cause))?;
         let sealer = match keys.sealer(binding.tenant, Purpose::PageToken, Some(version)).await {
             Ok(sealer) => sealer,
@@ -102,7 +119,10 @@ fn decode(token: &str) -> Result<Vec<u8>> {
 }
 
 fn invalid() -> Error {
-    Error::new(Reason::InvalidPageToken, "The page token is not valid for this request. Start again without a page token.")
+    Error::new(
+        Reason::InvalidPageToken,
+        "The page token is not valid for this request. Start again without a page token.",
+    )
 }
 
 #[cfg(test)]
@@ -116,15 +136,36 @@ mod tests {
         let sealer = Sealer::new(DataKey::generate(), 1);
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("valid");
         let hash = PageTokens::query_hash(&[b"a", b"bc"]);
-        let own = Binding { tenant: TenantId::PLATFORM, principal: "user:1", method: "/x/List", query_hash: hash };
+        let own = Binding {
+            tenant: TenantId::PLATFORM,
+            principal: "user:1",
+            method: "/x/List",
+            query_hash: hash,
+        };
         let token = PageTokens::seal(&sealer, own, b"cursor", now);
         assert_eq!(PageTokens::open(&sealer, own, &token, now).expect("own"), b"cursor");
         let others = [
-            Binding { tenant: TenantId::from_uuid(Uuid::from_u128(9)), ..own },
-            Binding { principal: "user:2", ..own },
-            Binding { method: "/x/Search", ..own },
-            Binding { principal: "user:1/x", method: "/List", ..own },
-            Binding { query_hash: PageTokens::query_hash(&[b"ab", b"c"]), ..own },
+            Binding {
+                tenant: TenantId::from_uuid(Uuid::from_u128(9)),
+                ..own
+            },
+            Binding {
+                principal: "user:2",
+                ..own
+            },
+            Binding {
+                method: "/x/Search",
+                ..own
+            },
+            Binding {
+                principal: "user:1/x",
+                method: "/List",
+                ..own
+            },
+            Binding {
+                query_hash: PageTokens::query_hash(&[b"ab", b"c"]),
+                ..own
+            },
         ];
         for other in others {
             let refused = PageTokens::open(&sealer, other, &token, now).expect_err("bound");
@@ -133,7 +174,14 @@ mod tests {
         let day = chrono::Duration::seconds(LIFETIME_SECONDS);
         assert!(PageTokens::open(&sealer, own, &token, now + day - chrono::Duration::seconds(1)).is_ok());
         assert!(PageTokens::open(&sealer, own, &token, now + day).is_err(), "expired");
-        for bad in ["", "AAAA", "not base64!", &"A".repeat(5000), &format!("{token}A"), &token[1..]] {
+        for bad in [
+            "",
+            "AAAA",
+            "not base64!",
+            &"A".repeat(5000),
+            &format!("{token}A"),
+            &token[1..],
+        ] {
             assert!(PageTokens::open(&sealer, own, bad, now).is_err(), "{bad}");
         }
     }

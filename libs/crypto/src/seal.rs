@@ -35,9 +35,15 @@ pub struct Sealer {
 impl Sealer {
     /// A sealer for `key`, which is version `key_version` of its purpose.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "the key is consumed, so that it is zeroized here")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the key is consumed, so that it is zeroized here"
+    )]
     pub fn new(key: DataKey, key_version: u32) -> Self {
-        Self { cipher: cipher(&key), version: key_version }
+        Self {
+            cipher: cipher(&key),
+            version: key_version,
+        }
     }
     /// The version of its key.
     #[must_use]
@@ -69,9 +75,15 @@ impl Sealer {
     ///
     /// # Errors
     /// As [`Sealer::open`].
-    pub fn open_with(lookup: impl FnOnce(u32) -> Option<Arc<Self>>, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub fn open_with(
+        lookup: impl FnOnce(u32) -> Option<Arc<Self>>,
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let version = Self::version_of(sealed)?;
-        lookup(version).ok_or(SealError::UnknownVersion(version))?.open(aad, sealed)
+        lookup(version)
+            .ok_or(SealError::UnknownVersion(version))?
+            .open(aad, sealed)
     }
     /// The key version a sealed value needs. It is not authenticated before the value is opened.
     ///
@@ -98,14 +110,18 @@ pub(crate) fn cipher(key: &DataKey) -> Aes256Gcm {
 pub(crate) fn encrypt(cipher: &Aes256Gcm, aad: &[u8], msg: &[u8]) -> Vec<u8> {
     let nonce: [u8; NONCE] = random::array();
     let mut out = nonce.to_vec();
-    let body = cipher.encrypt(&Nonce::from(nonce), Payload { msg, aad }).expect("only messages above 64 GiB fail");
+    let body = cipher
+        .encrypt(&Nonce::from(nonce), Payload { msg, aad })
+        .expect("only messages above 64 GiB fail");
     out.extend_from_slice(&body);
     out
 }
 
 pub(crate) fn decrypt(cipher: &Aes256Gcm, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let (nonce, msg) = sealed.split_first_chunk::<NONCE>().ok_or(SealError::DoesNotOpen)?;
-    cipher.decrypt(&Nonce::from(*nonce), Payload { msg, aad }).map_err(|_| SealError::DoesNotOpen)
+    cipher
+        .decrypt(&Nonce::from(*nonce), Payload { msg, aad })
+        .map_err(|_| SealError::DoesNotOpen)
 }
 
 fn bound(header: &[u8], aad: &[u8]) -> Vec<u8> {
@@ -120,12 +136,28 @@ mod tests {
     fn a_value_opens_only_under_its_key_version_and_context() {
         let sealer = Sealer::new(DataKey::new([1; 32]), 3);
         let sealed = sealer.seal(b"tenant-a|record-1", "hello");
-        assert_eq!(sealer.open(b"tenant-a|record-1", &sealed).as_deref(), Ok(b"hello".as_slice()));
+        assert_eq!(
+            sealer.open(b"tenant-a|record-1", &sealed).as_deref(),
+            Ok(b"hello".as_slice())
+        );
         assert_eq!(sealer.open(b"tenant-b|record-1", &sealed), Err(SealError::DoesNotOpen));
-        assert_eq!(Sealer::new(DataKey::new([2; 32]), 3).open(b"tenant-a|record-1", &sealed), Err(SealError::DoesNotOpen));
-        assert_eq!(Sealer::new(DataKey::new([1; 32]), 4).open(b"tenant-a|record-1", &sealed), Err(SealError::UnknownVersion(3)));
+        assert_eq!(
+            Sealer::new(DataKey::new([2; 32]), 3).open(b"tenant-a|record-1", &sealed),
+            Err(SealError::DoesNotOpen)
+        );
+        assert_eq!(
+            Sealer::new(DataKey::new([1; 32]), 4).open(b"tenant-a|record-1", &sealed),
+            Err(SealError::UnknownVersion(3))
+        );
         let known = Arc::new(sealer);
-        assert!(Sealer::open_with(|version| (version == 3).then(|| known.clone()), b"tenant-a|record-1", &sealed).is_ok());
+        assert!(
+            Sealer::open_with(
+                |version| (version == 3).then(|| known.clone()),
+                b"tenant-a|record-1",
+                &sealed
+            )
+            .is_ok()
+        );
     }
 
     #[test]

@@ -79,7 +79,13 @@ impl OpaqueToken {
     #[must_use]
     pub fn generate(prefix: Prefix, tenant: TenantId, id: Uuid) -> (String, [u8; 32]) {
         let secret = secret();
-        let body = Zeroizing::new(format!("{}_{}_{}_{}", prefix.as_str(), tenant.uuid().simple(), id.simple(), *secret));
+        let body = Zeroizing::new(format!(
+            "{}_{}_{}_{}",
+            prefix.as_str(),
+            tenant.uuid().simple(),
+            id.simple(),
+            *secret
+        ));
         let text = format!("{}_{:08x}", *body, crc32(body.as_bytes()));
         let hash = sha256(text.as_bytes());
         (text, hash)
@@ -99,7 +105,12 @@ impl OpaqueToken {
             return None;
         }
         let (tenant, id) = (TenantId::from_uuid(simple(tenant)?), simple(id)?);
-        Some(Parsed { prefix, tenant, id, hash: sha256(text.as_bytes()) })
+        Some(Parsed {
+            prefix,
+            tenant,
+            id,
+            hash: sha256(text.as_bytes()),
+        })
     }
     /// 256 random bits in base62, for secrets without a structure of their own.
     #[must_use]
@@ -135,7 +146,13 @@ fn secret() -> Zeroizing<String> {
 /// CRC-32 (IEEE 802.3), bit by bit: it runs over 120 bytes once a request.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                (crc >> 1) ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }
 
@@ -150,15 +167,29 @@ mod tests {
         for prefix in Prefix::ALL {
             let (text, hash) = OpaqueToken::generate(prefix, TenantId::PLATFORM, id);
             let parsed = OpaqueToken::parse(&text).expect("own text");
-            assert_eq!((parsed.prefix, parsed.tenant, parsed.id, parsed.hash), (prefix, TenantId::PLATFORM, id, hash));
+            assert_eq!(
+                (parsed.prefix, parsed.tenant, parsed.id, parsed.hash),
+                (prefix, TenantId::PLATFORM, id, hash)
+            );
             assert!(parsed.matches(&hash) && !parsed.matches(&[0; 32]) && !parsed.matches(&[]));
             for at in 0..text.len() {
                 let mut changed = text.clone().into_bytes();
                 changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
-                assert!(OpaqueToken::parse(std::str::from_utf8(&changed).expect("ascii")).is_none(), "{at}");
+                assert!(
+                    OpaqueToken::parse(std::str::from_utf8(&changed).expect("ascii")).is_none(),
+                    "{at}"
+                );
             }
             let upper = text.to_uppercase();
-            for bad in ["", "_", "____", &upper, &format!("{text} "), &format!("{text}_"), &"é".repeat(70)] {
+            for bad in [
+                "",
+                "_",
+                "____",
+                &upper,
+                &format!("{text} "),
+                &format!("{text}_"),
+                &"é".repeat(70),
+            ] {
                 assert!(OpaqueToken::parse(bad).is_none(), "{bad}");
             }
             assert!(!format!("{parsed:?}").contains(text.split('_').nth(3).expect("secret")));

@@ -10,18 +10,26 @@ pub fn map_error(error: sqlx::Error) -> Error {
         sqlx::Error::Database(db) => from_database(db.as_ref()).because(error),
         sqlx::Error::RowNotFound => Error::not_found(),
         sqlx::Error::PoolTimedOut => overloaded().because(error),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::unavailable(error),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            Error::unavailable(error)
+        }
         _ => Error::internal(error),
     }
 }
 
 pub(crate) fn overloaded() -> Error {
-    Error::new(Reason::Overloaded, "Too many requests are waiting for the database. Try again in a moment.")
-        .retry_after(std::time::Duration::from_secs(1))
+    Error::new(
+        Reason::Overloaded,
+        "Too many requests are waiting for the database. Try again in a moment.",
+    )
+    .retry_after(std::time::Duration::from_secs(1))
 }
 
 pub(crate) fn deadline_exceeded() -> Error {
-    Error::new(Reason::DeadlineExceeded, "The request took longer than its deadline. Try again with a longer deadline or a smaller request.")
+    Error::new(
+        Reason::DeadlineExceeded,
+        "The request took longer than its deadline. Try again with a longer deadline or a smaller request.",
+    )
 }
 
 fn from_database(db: &dyn DatabaseError) -> Error {
@@ -31,16 +39,20 @@ fn from_database(db: &dyn DatabaseError) -> Error {
         None => error,
     };
     match code.as_ref() {
-        "23505" => constraint(Error::new(Reason::UniqueViolation, "A unique value is already taken. Choose another value.")),
+        "23505" => constraint(Error::new(
+            Reason::UniqueViolation,
+            "A unique value is already taken. Choose another value.",
+        )),
         "23503" if db.message().starts_with("update or delete") => still_referenced(constraint),
         "23001" => still_referenced(constraint),
         "23503" => constraint(Error::new(
             Reason::ReferenceNotFound,
             "A reference names a record that does not exist. Create it first or correct the reference.",
         )),
-        "23514" | "23502" | "22001" | "22003" | "22007" | "22008" => {
-            constraint(Error::new(Reason::InvalidArgument, "A value is outside of what its field accepts. Correct it and repeat the call."))
-        }
+        "23514" | "23502" | "22001" | "22003" | "22007" | "22008" => constraint(Error::new(
+            Reason::InvalidArgument,
+            "A value is outside of what its field accepts. Correct it and repeat the call.",
+        )),
         "40001" | "40P01" | "55P03" => Error::new(Reason::Conflict, "A concurrent change won. Repeat the call."),
         "57014" => deadline_exceeded(),
         "57P01" | "57P02" | "57P03" | "53300" => Error::unavailable("connection ended by the server"),
@@ -51,11 +63,15 @@ fn from_database(db: &dyn DatabaseError) -> Error {
 }
 
 fn still_referenced(constraint: impl Fn(Error) -> Error) -> Error {
-    constraint(Error::new(Reason::StillReferenced, "Other records still refer to this one. Delete or change them first."))
+    constraint(Error::new(
+        Reason::StillReferenced,
+        "Other records still refer to this one. Delete or change them first.",
+    ))
 }
 
 /// The SQLSTATE behind an error, for retries and tests.
-pub(crate) fn sqlstate(error: &Error) -> Option<String> {
+#[must_use]
+pub fn sqlstate(error: &Error) -> Option<String> {
     let source = std::error::Error::source(error)?;
     match source.downcast_ref::<sqlx::Error>()? {
         sqlx::Error::Database(db) => db.try_downcast_ref::<PgDatabaseError>().map(|pg| pg.code().to_owned()),

@@ -22,8 +22,8 @@ mod system;
 mod tenant;
 mod tx;
 
-pub use error::map_error;
-pub use lint::{Finding, lint};
+pub use error::{map_error, sqlstate};
+pub use lint::{Finding, ensure_clean, lint};
 pub use migrate::{Pending, Report, ensure_current, migrate, pending, tenancy_migrator};
 pub use retry::{RetryPolicy, retry};
 pub use settings::PoolSettings;

@@ -18,13 +18,19 @@ impl PoolSettings {
     /// Both values.
     #[must_use]
     pub fn new(url: impl Into<String>, max_connections: u32) -> Self {
-        Self { url: url.into(), max_connections }
+        Self {
+            url: url.into(),
+            max_connections,
+        }
     }
 }
 
 impl fmt::Debug for PoolSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolSettings").field("url", &"***").field("max_connections", &self.max_connections).finish()
+        f.debug_struct("PoolSettings")
+            .field("url", &"***")
+            .field("max_connections", &self.max_connections)
+            .finish()
     }
 }
 
@@ -34,5 +40,9 @@ impl fmt::Debug for PoolSettings {
 pub(crate) fn options(url: &str) -> Result<PgConnectOptions> {
     let parsed = PgConnectOptions::from_str(url).map_err(map_error)?;
     let name = parsed.get_username().replace('_', "-");
-    Ok(parsed.statement_cache_capacity(0).extra_float_digits(None).application_name(&name).disable_statement_logging())
+    Ok(parsed
+        .statement_cache_capacity(0)
+        .extra_float_digits(None)
+        .application_name(&name)
+        .disable_statement_logging())
 }

@@ -57,16 +57,22 @@ impl TransactionClaims {
         let bad = || Error::new(Reason::CredentialsInvalid, "The token is not valid. Sign in again.");
         let (kind, id) = self.sub.split_once(':').ok_or_else(bad)?;
         let kind = match (kind, self.tid, self.sid, self.act) {
-            ("user", Some(_), Some(session), None) => {
-                PrincipalKind::User { user: id.parse::<UserId>().map_err(|_| bad())?, session }
-            }
-            ("key", Some(_), None, Some(creator)) => {
-                PrincipalKind::ApiKey { key: id.parse::<ApiKeyId>().map_err(|_| bad())?, creator }
-            }
+            ("user", Some(_), Some(session), None) => PrincipalKind::User {
+                user: id.parse::<UserId>().map_err(|_| bad())?,
+                session,
+            },
+            ("key", Some(_), None, Some(creator)) => PrincipalKind::ApiKey {
+                key: id.parse::<ApiKeyId>().map_err(|_| bad())?,
+                creator,
+            },
             ("service", ..) => PrincipalKind::Service { name: id.to_owned() },
             _ => return Err(bad()),
         };
-        Ok(Principal { kind, role: self.role, scopes: self.scopes.clone() })
+        Ok(Principal {
+            kind,
+            role: self.role,
+            scopes: self.scopes.clone(),
+        })
     }
     /// The signed database context, if the token carries one.
     #[must_use]

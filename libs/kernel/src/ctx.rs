@@ -89,7 +89,10 @@ impl Ctx {
     /// `NOT_FOUND` where the call names no tenant.
     pub fn route(&self) -> Result<&Arc<TenantRoute>, Error> {
         self.route.as_ref().ok_or_else(|| {
-            Error::new(Reason::TenantNotFound, "No tenant is named by this call. Use the tenant's host or a token of the tenant.")
+            Error::new(
+                Reason::TenantNotFound,
+                "No tenant is named by this call. Use the tenant's host or a token of the tenant.",
+            )
         })
     }
     /// The tenant.

@@ -75,17 +75,27 @@ impl Error {
     /// The one answer for missing, foreign and deleted things.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(Reason::NotFound, "The resource was not found. Check the name and the tenant you are signed in to.")
+        Self::new(
+            Reason::NotFound,
+            "The resource was not found. Check the name and the tenant you are signed in to.",
+        )
     }
     /// A bug or a broken dependency of ours; the caller learns only the request id.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(Reason::Internal, "An internal error occurred. Try again; if it stays, report the request id.").because(source)
+        Self::new(
+            Reason::Internal,
+            "An internal error occurred. Try again; if it stays, report the request id.",
+        )
+        .because(source)
     }
     /// A dependency is away for the moment.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(Reason::Unavailable, "The service is temporarily unavailable. Try again in a moment.")
-            .retry_after(Duration::from_secs(1))
-            .because(source)
+        Self::new(
+            Reason::Unavailable,
+            "The service is temporarily unavailable. Try again in a moment.",
+        )
+        .retry_after(Duration::from_secs(1))
+        .because(source)
     }
     /// One wrong field.
     pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
@@ -95,12 +105,18 @@ impl Error {
     /// The stored version moved on since the caller read it.
     #[must_use]
     pub fn etag_mismatch() -> Self {
-        Self::new(Reason::EtagMismatch, "The resource changed since you read it. Get it again and repeat the change with its new etag.")
+        Self::new(
+            Reason::EtagMismatch,
+            "The resource changed since you read it. Get it again and repeat the change with its new etag.",
+        )
     }
     /// Adds a field violation.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
-        self.fields.push(FieldViolation { field: field.into(), description: description.into() });
+        self.fields.push(FieldViolation {
+            field: field.into(),
+            description: description.into(),
+        });
         self
     }
     /// Adds machine-readable metadata (ErrorInfo.metadata): never secrets, never another tenant's values.

@@ -14,7 +14,10 @@ pub const MAX: i64 = 500;
 pub fn size(requested: i32) -> Result<i64, Error> {
     match i64::from(requested) {
         0 => Ok(DEFAULT),
-        n if n < 0 => Err(Error::invalid_field("page_size", "must not be negative; 0 means 50, the maximum is 500")),
+        n if n < 0 => Err(Error::invalid_field(
+            "page_size",
+            "must not be negative; 0 means 50, the maximum is 500",
+        )),
         n => Ok(n.min(MAX)),
     }
 }

@@ -31,7 +31,9 @@ impl Role {
     /// Parses the wire text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Viewer, Self::Member, Self::Admin, Self::Owner].into_iter().find(|role| role.as_str() == text)
+        [Self::Viewer, Self::Member, Self::Admin, Self::Owner]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 }
 
@@ -76,12 +78,20 @@ impl Principal {
     /// Nobody.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { kind: PrincipalKind::Anonymous, role: None, scopes: Vec::new() }
+        Self {
+            kind: PrincipalKind::Anonymous,
+            role: None,
+            scopes: Vec::new(),
+        }
     }
     /// One of our own services.
     #[must_use]
     pub fn service(name: &str) -> Self {
-        Self { kind: PrincipalKind::Service { name: name.to_owned() }, role: None, scopes: Vec::new() }
+        Self {
+            kind: PrincipalKind::Service { name: name.to_owned() },
+            role: None,
+            scopes: Vec::new(),
+        }
     }
     /// Whether the scopes allow `scope` (`records.read`); an unnarrowed principal has every scope.
     #[must_use]

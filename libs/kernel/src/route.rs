@@ -89,6 +89,10 @@ pub struct Brand {
 
 impl Default for Brand {
     fn default() -> Self {
-        Self { display_name: String::new(), primary_color: "#3451b2".to_owned(), support_uri: String::new() }
+        Self {
+            display_name: String::new(),
+            primary_color: "#3451b2".to_owned(),
+            support_uri: String::new(),
+        }
     }
 }

@@ -47,6 +47,10 @@ impl Tally {
     /// Cache hits, misses and errors so far.
     pub fn cache(&self) -> (u64, u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (load(&self.cache_hits), load(&self.cache_misses), load(&self.cache_errors))
+        (
+            load(&self.cache_hits),
+            load(&self.cache_misses),
+            load(&self.cache_errors),
+        )
     }
 }

@@ -2,7 +2,9 @@
 //! validation (AIP-211), so that a refusal tells nothing about the request's content.
 
 use tenantry_api::{Access, Method};
-use tenantry_kernel::{Error, Principal, PrincipalKind, Reason, Role, TenantId, TenantRoute, TenantStatus, TransactionClaims};
+use tenantry_kernel::{
+    Error, Principal, PrincipalKind, Reason, Role, TenantId, TenantRoute, TenantStatus, TransactionClaims,
+};
 
 pub(crate) fn authorize(method: &Method, claims: &TransactionClaims, principal: &Principal) -> Result<(), Error> {
     match method.access {
@@ -54,26 +56,41 @@ const fn rank(role: Role) -> i32 {
 }
 
 fn denied(method: &Method) -> Error {
-    let text = format!("You need the permission {} for this. Ask an admin of your organisation.", method.permission);
+    let text = format!(
+        "You need the permission {} for this. Ask an admin of your organisation.",
+        method.permission
+    );
     let error = Error::new(Reason::PermissionDenied, text).meta("permission", &method.permission);
-    if method.scope.is_empty() { error } else { error.meta("scope", &method.scope) }
+    if method.scope.is_empty() {
+        error
+    } else {
+        error.meta("scope", &method.scope)
+    }
 }
 
 fn credentials_invalid() -> Error {
-    Error::new(Reason::CredentialsInvalid, "The credentials are not valid. Sign in again.")
+    Error::new(
+        Reason::CredentialsInvalid,
+        "The credentials are not valid. Sign in again.",
+    )
 }
 
 /// Whether the tenant is served at all.
 pub(crate) fn admit(route: &TenantRoute) -> Result<(), Error> {
     match route.status {
         TenantStatus::Active => Ok(()),
-        TenantStatus::Suspended => {
-            Err(Error::new(Reason::TenantSuspended, "This organisation is suspended. Its owner can contact the operator."))
-        }
-        TenantStatus::Creating => {
-            Err(Error::new(Reason::TenantNotActive, "This organisation is still being set up. Try again in a moment."))
-        }
-        TenantStatus::Deleted => Err(Error::new(Reason::TenantNotFound, Error::not_found().public().to_owned())),
+        TenantStatus::Suspended => Err(Error::new(
+            Reason::TenantSuspended,
+            "This organisation is suspended. Its owner can contact the operator.",
+        )),
+        TenantStatus::Creating => Err(Error::new(
+            Reason::TenantNotActive,
+            "This organisation is still being set up. Try again in a moment.",
+        )),
+        TenantStatus::Deleted => Err(Error::new(
+            Reason::TenantNotFound,
+            Error::not_found().public().to_owned(),
+        )),
     }
 }
 
@@ -90,7 +107,9 @@ mod tests {
             sub: sub.to_owned(),
             tid,
             sid: user.then(|| "0192b0a0-0000-7000-8000-000000000001".parse().unwrap()),
-            act: sub.starts_with("key:").then(|| "0192b0a0-0000-7000-8000-000000000002".parse().unwrap()),
+            act: sub
+                .starts_with("key:")
+                .then(|| "0192b0a0-0000-7000-8000-000000000002".parse().unwrap()),
             role,
             scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
             dbc: None,
@@ -123,39 +142,87 @@ mod tests {
     fn a_role_holds_what_smaller_roles_hold_and_nothing_more() {
         let user = format!("user:{ID}");
         assert_eq!(check(GET, &claims(&user, tenant(), Some(Role::Viewer), &[])), Ok(()));
-        assert_eq!(check(CREATE, &claims(&user, tenant(), Some(Role::Viewer), &[])), Err(Reason::PermissionDenied));
+        assert_eq!(
+            check(CREATE, &claims(&user, tenant(), Some(Role::Viewer), &[])),
+            Err(Reason::PermissionDenied)
+        );
         assert_eq!(check(CREATE, &claims(&user, tenant(), Some(Role::Owner), &[])), Ok(()));
     }
 
     #[test]
     fn an_api_key_needs_the_scope_even_if_its_creator_is_owner() {
         let key = format!("key:{ID}");
-        assert_eq!(check(GET, &claims(&key, tenant(), Some(Role::Owner), &["records.read"])), Ok(()));
-        assert_eq!(check(CREATE, &claims(&key, tenant(), Some(Role::Owner), &["records.read"])), Err(Reason::PermissionDenied));
-        assert_eq!(check(GET, &claims(&key, tenant(), Some(Role::Owner), &[])), Err(Reason::PermissionDenied));
-        assert_eq!(check(KEYS, &claims(&key, tenant(), Some(Role::Owner), &["records.read"])), Err(Reason::PermissionDenied));
+        assert_eq!(
+            check(GET, &claims(&key, tenant(), Some(Role::Owner), &["records.read"])),
+            Ok(())
+        );
+        assert_eq!(
+            check(CREATE, &claims(&key, tenant(), Some(Role::Owner), &["records.read"])),
+            Err(Reason::PermissionDenied)
+        );
+        assert_eq!(
+            check(GET, &claims(&key, tenant(), Some(Role::Owner), &[])),
+            Err(Reason::PermissionDenied)
+        );
+        assert_eq!(
+            check(KEYS, &claims(&key, tenant(), Some(Role::Owner), &["records.read"])),
+            Err(Reason::PermissionDenied)
+        );
     }
 
     #[test]
     fn operators_are_members_of_the_platform_tenant_only() {
         let user = format!("user:{ID}");
-        assert_eq!(check(TENANTS, &claims(&user, tenant(), Some(Role::Owner), &[])), Err(Reason::PermissionDenied));
-        assert_eq!(check(TENANTS, &claims(&user, Some(TenantId::PLATFORM), Some(Role::Viewer), &[])), Ok(()));
+        assert_eq!(
+            check(TENANTS, &claims(&user, tenant(), Some(Role::Owner), &[])),
+            Err(Reason::PermissionDenied)
+        );
+        assert_eq!(
+            check(
+                TENANTS,
+                &claims(&user, Some(TenantId::PLATFORM), Some(Role::Viewer), &[])
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn public_methods_are_reached_through_the_gateway_only() {
         assert_eq!(check(SIGN_IN, &claims("service:gateway", tenant(), None, &[])), Ok(()));
-        assert_eq!(check(SIGN_IN, &claims("service:gateway", None, None, &[])), Err(Reason::CredentialsInvalid));
-        assert_eq!(check(SIGN_IN, &claims("service:business", tenant(), None, &[])), Err(Reason::CredentialsInvalid));
-        assert_eq!(check(SIGN_IN, &claims(&format!("user:{ID}"), tenant(), Some(Role::Owner), &[])), Err(Reason::CredentialsInvalid));
+        assert_eq!(
+            check(SIGN_IN, &claims("service:gateway", None, None, &[])),
+            Err(Reason::CredentialsInvalid)
+        );
+        assert_eq!(
+            check(SIGN_IN, &claims("service:business", tenant(), None, &[])),
+            Err(Reason::CredentialsInvalid)
+        );
+        assert_eq!(
+            check(
+                SIGN_IN,
+                &claims(&format!("user:{ID}"), tenant(), Some(Role::Owner), &[])
+            ),
+            Err(Reason::CredentialsInvalid)
+        );
     }
 
     #[test]
     fn internal_methods_do_not_exist_for_members_and_know_their_callers() {
-        assert_eq!(check(EXCHANGE, &claims(&format!("user:{ID}"), tenant(), Some(Role::Owner), &[])), Err(Reason::NotFound));
+        assert_eq!(
+            check(
+                EXCHANGE,
+                &claims(&format!("user:{ID}"), tenant(), Some(Role::Owner), &[])
+            ),
+            Err(Reason::NotFound)
+        );
         assert_eq!(check(EXCHANGE, &claims("service:gateway", None, None, &[])), Ok(()));
-        assert_eq!(check(EXCHANGE, &claims("service:business", None, None, &[])), Err(Reason::PermissionDenied));
-        assert_eq!(check(GET, &claims("service:business", tenant(), None, &[])), Err(Reason::CredentialsInvalid));
+        assert_eq!(
+            check(EXCHANGE, &claims("service:business", None, None, &[])),
+            Err(Reason::PermissionDenied)
+        );
+        assert_eq!(
+            check(GET, &claims("service:business", tenant(), None, &[])),
+            Err(Reason::CredentialsInvalid)
+        );
     }
 }

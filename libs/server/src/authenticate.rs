@@ -43,21 +43,36 @@ impl<K: VerificationKeys> BearerTokens<K> {
             // Perhaps the key is newer than our copy: look once more, bounded by the key source's own rate limit.
             Some(Err(_)) | None => {
                 self.keys.refresh().await?;
-                self.try_verify(token).unwrap_or_else(|| Err(Error::unavailable("no verification keys")))
+                self.try_verify(token)
+                    .unwrap_or_else(|| Err(Error::unavailable("no verification keys")))
             }
         }
     }
 
     fn try_verify(&self, token: &str) -> Option<Result<TransactionClaims, Error>> {
         let verifier = self.keys.current()?;
-        let verified = verifier.verify::<TransactionClaims>(token, claims::TOKEN_TYPE, self.audience, claims::ISSUER, self.clock.now());
-        Some(verified.map_err(|cause| invalid().because(cause.to_string())).and_then(short_lived))
+        let verified = verifier.verify::<TransactionClaims>(
+            token,
+            claims::TOKEN_TYPE,
+            self.audience,
+            claims::ISSUER,
+            self.clock.now(),
+        );
+        Some(
+            verified
+                .map_err(|cause| invalid().because(cause.to_string()))
+                .and_then(short_lived),
+        )
     }
 }
 
 fn short_lived(claims: TransactionClaims) -> Result<TransactionClaims, Error> {
     let lifetime = claims.exp.saturating_sub(claims.iat);
-    if (1..=claims::MAX_LIFETIME_SECONDS).contains(&lifetime) { Ok(claims) } else { Err(invalid()) }
+    if (1..=claims::MAX_LIFETIME_SECONDS).contains(&lifetime) {
+        Ok(claims)
+    } else {
+        Err(invalid())
+    }
 }
 
 impl<K: VerificationKeys> Authenticate for BearerTokens<K> {
@@ -73,17 +88,31 @@ impl<K: VerificationKeys> Authenticate for BearerTokens<K> {
 pub fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
-        return Err(Error::new(Reason::CredentialsMissing, "Credentials are required. Send `Authorization: Bearer <token>`."));
+        return Err(Error::new(
+            Reason::CredentialsMissing,
+            "Credentials are required. Send `Authorization: Bearer <token>`.",
+        ));
     };
     if values.next().is_some() {
         return Err(invalid());
     }
-    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() { Ok(token) } else { Err(invalid()) }
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(invalid)?;
+    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
+        Ok(token)
+    } else {
+        Err(invalid())
+    }
 }
 
 fn invalid() -> Error {
-    Error::new(Reason::CredentialsInvalid, "The credentials are not valid. Sign in again.")
+    Error::new(
+        Reason::CredentialsInvalid,
+        "The credentials are not valid. Sign in again.",
+    )
 }
 
 /// Keys that somebody else puts in (auth from its own table, peers from auth's).

@@ -55,7 +55,11 @@ async fn follow_dns(endpoint: Endpoint, host: String, port: u16, changes: Sender
     }
 }
 
-fn difference(endpoint: &Endpoint, known: &HashSet<SocketAddr>, found: &HashSet<SocketAddr>) -> Vec<Change<SocketAddr, Endpoint>> {
+fn difference(
+    endpoint: &Endpoint,
+    known: &HashSet<SocketAddr>,
+    found: &HashSet<SocketAddr>,
+) -> Vec<Change<SocketAddr, Endpoint>> {
     let scheme = endpoint.uri().scheme_str().unwrap_or("http").to_owned();
     let added = found.difference(known).filter_map(|address| {
         let one = Endpoint::from_shared(format!("{scheme}://{address}")).ok()?;

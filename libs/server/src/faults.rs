@@ -1,7 +1,10 @@
 //! Fault points for the fault tests: a process can be told to die, or to fail for good, at a named point. Only with
 //! `dev = true`; in production every point is a no-op and the admin port does not offer to arm one.
 
-use std::{collections::HashMap, sync::{Arc, Mutex, PoisonError}};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tenantry_kernel::{Error, Reason};
 
 /// What an armed point does.
@@ -49,7 +52,10 @@ impl Faults {
     /// Arms a point.
     pub fn arm(&self, arm: Arm) {
         if let Some(points) = &self.0 {
-            points.lock().unwrap_or_else(PoisonError::into_inner).insert(arm.point, (arm.action, arm.times));
+            points
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(arm.point, (arm.action, arm.times));
         }
     }
     /// Passes, dies or fails, as armed.
@@ -64,7 +70,10 @@ impl Faults {
                 tracing::warn!(point, "fault point: aborting");
                 std::process::abort()
             }
-            Some(Action::Error) => Err(Error::new(Reason::FailedPrecondition, format!("fault point {point} is armed"))),
+            Some(Action::Error) => Err(Error::new(
+                Reason::FailedPrecondition,
+                format!("fault point {point} is armed"),
+            )),
         }
     }
 

@@ -10,12 +10,19 @@ use tonic::{Request, Response, Status};
 /// INTERNAL where a handler runs outside of the stack: a wiring bug, refused rather than served without a tenant.
 #[expect(clippy::result_large_err, reason = "tonic's signature")]
 pub fn context<T>(request: &Request<T>) -> Result<Ctx, Status> {
-    request.extensions().get::<Ctx>().cloned().ok_or_else(|| Status::internal("no request context"))
+    request
+        .extensions()
+        .get::<Ctx>()
+        .cloned()
+        .ok_or_else(|| Status::internal("no request context"))
 }
 
 /// The status for `error`; logs the cause here and nowhere else.
 #[must_use]
-#[expect(clippy::needless_pass_by_value, reason = "an error is consumed where it becomes a status")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an error is consumed where it becomes a status"
+)]
 pub fn status(ctx: &Ctx, error: Error) -> Status {
     log(ctx, &error);
     status_of(&error, ctx.request_id())

@@ -1,11 +1,15 @@
 //! What a service gets from auth by its service identity: tokens for other services, database contexts for background
 //! jobs, tenant keys, verification keys and revocations.
 
-use crate::{Authenticate, BearerTokens, Revocations, SERVICE_HEADER, SERVICE_SECRET_HEADER, channel, error_of, peers_keys, revocation_watch};
+use crate::{
+    Authenticate, BearerTokens, Revocations, SERVICE_HEADER, SERVICE_SECRET_HEADER, channel, error_of, peers_keys,
+    revocation_watch,
+};
 use moka::future::Cache;
 use std::{sync::Arc, time::Duration};
 use tenantry_api::auth::{
-    IssueDatabaseContextRequest, IssueServiceTokenRequest, key_service_client::KeyServiceClient, token_service_client::TokenServiceClient,
+    IssueDatabaseContextRequest, IssueServiceTokenRequest, key_service_client::KeyServiceClient,
+    token_service_client::TokenServiceClient,
 };
 use tenantry_config::Identity;
 use tenantry_crypto::{CachedKeys, TenantKeys};
@@ -29,7 +33,9 @@ pub struct ServiceCredentials {
 impl Interceptor for ServiceCredentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, tonic::Status> {
         request.metadata_mut().insert(SERVICE_HEADER, self.service.clone());
-        request.metadata_mut().insert(SERVICE_SECRET_HEADER, self.secret.clone());
+        request
+            .metadata_mut()
+            .insert(SERVICE_SECRET_HEADER, self.secret.clone());
         request.set_timeout(DEADLINE);
         Ok(request)
     }
@@ -40,7 +46,11 @@ impl Interceptor for ServiceCredentials {
 /// # Errors
 /// INTERNAL where the secret cannot be a header value.
 pub fn service_credentials(identity: &Identity) -> Result<ServiceCredentials, Error> {
-    let mut secret: MetadataValue<_> = identity.secret.expose().parse().map_err(|_| Error::internal("the service secret is not ASCII"))?;
+    let mut secret: MetadataValue<_> = identity
+        .secret
+        .expose()
+        .parse()
+        .map_err(|_| Error::internal("the service secret is not ASCII"))?;
     secret.set_sensitive(true);
     let service = identity.service.parse().map_err(Error::internal)?;
     Ok(ServiceCredentials { service, secret })
@@ -70,7 +80,9 @@ pub(crate) struct Undated(ServiceCredentials);
 impl Interceptor for Undated {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, tonic::Status> {
         request.metadata_mut().insert(SERVICE_HEADER, self.0.service.clone());
-        request.metadata_mut().insert(SERVICE_SECRET_HEADER, self.0.secret.clone());
+        request
+            .metadata_mut()
+            .insert(SERVICE_SECRET_HEADER, self.0.secret.clone());
         Ok(request)
     }
 }
@@ -87,8 +99,14 @@ impl Peers {
             tokens: TokenServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             streams: TokenServiceClient::with_interceptor(channel, Undated(credentials)),
             keys: Arc::new(CachedKeys::new(peers_keys::RemoteKeys(keys))),
-            service_tokens: Cache::builder().max_capacity(MOST_TOKENS).time_to_live(TOKEN_TTL).build(),
-            contexts: Cache::builder().max_capacity(MOST_TOKENS).time_to_live(Duration::from_secs(60)).build(),
+            service_tokens: Cache::builder()
+                .max_capacity(MOST_TOKENS)
+                .time_to_live(TOKEN_TTL)
+                .build(),
+            contexts: Cache::builder()
+                .max_capacity(MOST_TOKENS)
+                .time_to_live(Duration::from_secs(60))
+                .build(),
             revocations: Arc::default(),
             clock,
         })))
@@ -101,10 +119,21 @@ impl Peers {
         let mut client = self.0.tokens.clone();
         let issue = async move {
             let tenant_id = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
-            let answer = client.issue_service_token(IssueServiceTokenRequest { audience: audience.to_owned(), tenant_id }).await;
-            answer.map(|answer| Arc::from(answer.into_inner().transaction_token)).map_err(|status| error_of(&status))
+            let answer = client
+                .issue_service_token(IssueServiceTokenRequest {
+                    audience: audience.to_owned(),
+                    tenant_id,
+                })
+                .await;
+            answer
+                .map(|answer| Arc::from(answer.into_inner().transaction_token))
+                .map_err(|status| error_of(&status))
         };
-        self.0.service_tokens.try_get_with((audience, tenant), issue).await.map_err(|error| again(&error))
+        self.0
+            .service_tokens
+            .try_get_with((audience, tenant), issue)
+            .await
+            .map_err(|error| again(&error))
     }
     /// A signed database context for a background job of `tenant`; cached for at most 60 s.
     ///
@@ -113,11 +142,20 @@ impl Peers {
     pub async fn database_context(&self, tenant: TenantId, purpose: &'static str) -> Result<DbContext, Error> {
         let mut client = self.0.tokens.clone();
         let issue = async move {
-            let request = IssueDatabaseContextRequest { tenant_id: tenant.to_string(), purpose: purpose.to_owned() };
+            let request = IssueDatabaseContextRequest {
+                tenant_id: tenant.to_string(),
+                purpose: purpose.to_owned(),
+            };
             let answer = client.issue_database_context(request).await;
-            answer.map(|answer| DbContext::new(answer.into_inner().database_context)).map_err(|status| error_of(&status))
+            answer
+                .map(|answer| DbContext::new(answer.into_inner().database_context))
+                .map_err(|status| error_of(&status))
         };
-        self.0.contexts.try_get_with((tenant, purpose), issue).await.map_err(|error| again(&error))
+        self.0
+            .contexts
+            .try_get_with((tenant, purpose), issue)
+            .await
+            .map_err(|error| again(&error))
     }
     /// Tenant keys from auth's key service, cached for at most five minutes.
     #[must_use]
@@ -147,7 +185,13 @@ impl Peers {
     /// Follows auth's revocations until `stop`; `latch` is released at the first snapshot.
     pub fn watch_revocations(&self, latch: crate::Latch, stop: CancellationToken) {
         let client = self.0.streams.clone();
-        tokio::spawn(revocation_watch::run(client, self.0.revocations.clone(), self.0.clock.clone(), latch, stop));
+        tokio::spawn(revocation_watch::run(
+            client,
+            self.0.revocations.clone(),
+            self.0.clock.clone(),
+            latch,
+            stop,
+        ));
     }
 }
 

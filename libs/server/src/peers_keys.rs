@@ -1,9 +1,13 @@
 //! Keys that live at auth: tenant data keys and the public keys of transaction tokens.
 
 use crate::{VerificationKeys, authenticate::SharedKeys, error_of, peers::AuthChannel};
-use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 use tenantry_api::auth::{
-    GetDataKeyRequest, GetVerificationKeysRequest, key_service_client::KeyServiceClient, token_service_client::TokenServiceClient,
+    GetDataKeyRequest, GetVerificationKeysRequest, key_service_client::KeyServiceClient,
+    token_service_client::TokenServiceClient,
 };
 use tenantry_crypto::{DataKey, Es256Verifier, Jwk, KeySource, Purpose};
 use tenantry_kernel::{BoxFuture, Clock, Error, TenantId};
@@ -15,7 +19,12 @@ const REFRESH_EVERY_MS: i64 = 1_000;
 pub(crate) struct RemoteKeys(pub(crate) KeyServiceClient<AuthChannel>);
 
 impl KeySource for RemoteKeys {
-    fn fetch(&self, tenant: TenantId, purpose: Purpose, version: Option<u32>) -> BoxFuture<'_, Result<(u32, DataKey), Error>> {
+    fn fetch(
+        &self,
+        tenant: TenantId,
+        purpose: Purpose,
+        version: Option<u32>,
+    ) -> BoxFuture<'_, Result<(u32, DataKey), Error>> {
         let mut client = self.0.clone();
         Box::pin(async move {
             let request = GetDataKeyRequest {
@@ -23,9 +32,16 @@ impl KeySource for RemoteKeys {
                 purpose: purpose.as_str().to_owned(),
                 version: version.unwrap_or_default(),
             };
-            let answer = client.get_data_key(request).await.map_err(|status| error_of(&status))?.into_inner();
+            let answer = client
+                .get_data_key(request)
+                .await
+                .map_err(|status| error_of(&status))?
+                .into_inner();
             let key = zeroize::Zeroizing::new(answer.key);
-            Ok((answer.version, DataKey::from_slice(&key).map_err(|error| Error::internal(error.to_string()))?))
+            Ok((
+                answer.version,
+                DataKey::from_slice(&key).map_err(|error| Error::internal(error.to_string()))?,
+            ))
         })
     }
 }
@@ -40,7 +56,13 @@ pub(crate) struct RemoteVerificationKeys {
 
 impl RemoteVerificationKeys {
     pub(crate) fn new(client: TokenServiceClient<AuthChannel>, clock: Arc<dyn Clock>) -> Self {
-        Self { client, clock, keys: SharedKeys::default(), asked_ms: AtomicI64::new(0), one_at_a_time: tokio::sync::Mutex::new(()) }
+        Self {
+            client,
+            clock,
+            keys: SharedKeys::default(),
+            asked_ms: AtomicI64::new(0),
+            one_at_a_time: tokio::sync::Mutex::new(()),
+        }
     }
 
     async fn fetch(&self) -> Result<(), Error> {
@@ -49,7 +71,11 @@ impl RemoteVerificationKeys {
         if now - self.asked_ms.load(Ordering::Relaxed) < REFRESH_EVERY_MS {
             return Ok(());
         }
-        let answer = self.client.clone().get_verification_keys(GetVerificationKeysRequest {}).await;
+        let answer = self
+            .client
+            .clone()
+            .get_verification_keys(GetVerificationKeysRequest {})
+            .await;
         let answer = answer.map_err(|status| Error::unavailable(status))?.into_inner();
         // Only an answer counts: while auth is away every request tries again.
         self.asked_ms.store(now, Ordering::Relaxed);
@@ -70,5 +96,13 @@ impl VerificationKeys for RemoteVerificationKeys {
 }
 
 fn jwk(key: tenantry_api::auth::Jwk) -> Jwk {
-    Jwk { kty: key.kty, crv: key.crv, x: key.x, y: key.y, kid: key.kid, use_: key.r#use, alg: key.alg }
+    Jwk {
+        kty: key.kty,
+        crv: key.crv,
+        x: key.x,
+        y: key.y,
+        kid: key.kid,
+        use_: key.r#use,
+        alg: key.alg,
+    }
 }

@@ -17,7 +17,10 @@ impl Readiness {
     #[must_use]
     pub fn latch(&self, name: &'static str) -> Latch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-        Latch { name, readiness: self.clone() }
+        Latch {
+            name,
+            readiness: self.clone(),
+        }
     }
     /// What is still open.
     #[must_use]
@@ -29,6 +32,10 @@ impl Readiness {
 impl Latch {
     /// Done.
     pub fn release(self) {
-        self.readiness.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name| *name != self.name);
+        self.readiness
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|name| *name != self.name);
     }
 }

@@ -5,7 +5,10 @@
 use chrono::{DateTime, Utc};
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError, atomic::{AtomicI64, Ordering}},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 use tenantry_kernel::{Error, PrincipalKind, Reason, TenantId, TransactionClaims};
 use tokio::sync::broadcast;
@@ -48,7 +51,11 @@ pub struct Revocations {
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { known: Mutex::default(), heard_ms: AtomicI64::new(0), feed: broadcast::channel(FEED).0 }
+        Self {
+            known: Mutex::default(),
+            heard_ms: AtomicI64::new(0),
+            feed: broadcast::channel(FEED).0,
+        }
     }
 }
 
@@ -88,18 +95,28 @@ impl Revocations {
     pub fn check(&self, claims: &TransactionClaims, kind: &PrincipalKind) -> Result<(), Error> {
         let Some(tenant) = claims.tid else { return Ok(()) };
         let subjects = match kind {
-            PrincipalKind::User { user, session } => {
-                [Some(Revoked::Tenant), Some(Revoked::User(user.uuid())), Some(Revoked::Session(session.uuid()))]
-            }
-            PrincipalKind::ApiKey { key, creator } => {
-                [Some(Revoked::Tenant), Some(Revoked::User(creator.uuid())), Some(Revoked::ApiKey(key.uuid()))]
-            }
+            PrincipalKind::User { user, session } => [
+                Some(Revoked::Tenant),
+                Some(Revoked::User(user.uuid())),
+                Some(Revoked::Session(session.uuid())),
+            ],
+            PrincipalKind::ApiKey { key, creator } => [
+                Some(Revoked::Tenant),
+                Some(Revoked::User(creator.uuid())),
+                Some(Revoked::ApiKey(key.uuid())),
+            ],
             PrincipalKind::Service { .. } | PrincipalKind::Anonymous => return Ok(()),
         };
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let revoked = subjects.into_iter().flatten().any(|what| known.get(&(tenant, what)).is_some_and(|at| claims.iat_ms <= *at));
+        let revoked = subjects
+            .into_iter()
+            .flatten()
+            .any(|what| known.get(&(tenant, what)).is_some_and(|at| claims.iat_ms <= *at));
         if revoked {
-            return Err(Error::new(Reason::CredentialsInvalid, "The session or key was ended. Sign in again."));
+            return Err(Error::new(
+                Reason::CredentialsInvalid,
+                "The session or key was ended. Sign in again.",
+            ));
         }
         Ok(())
     }
@@ -127,24 +144,51 @@ mod tests {
             exp: 0,
             jti: String::new(),
         };
-        (claims, PrincipalKind::User { user: UserId::from_uuid(id), session: SessionId::from_uuid(id) })
+        (
+            claims,
+            PrincipalKind::User {
+                user: UserId::from_uuid(id),
+                session: SessionId::from_uuid(id),
+            },
+        )
     }
 
     #[test]
     fn what_was_issued_before_is_refused_and_what_comes_after_is_not() {
         let revocations = Revocations::default();
         let at = DateTime::from_timestamp_millis(1_000_000).unwrap();
-        for what in [Revoked::Tenant, Revoked::User(Uuid::from_u128(7)), Revoked::Session(Uuid::from_u128(7))] {
+        for what in [
+            Revoked::Tenant,
+            Revoked::User(Uuid::from_u128(7)),
+            Revoked::Session(Uuid::from_u128(7)),
+        ] {
             let revocations = Revocations::default();
-            revocations.apply(&[Revocation { tenant: TenantId::from_uuid(Uuid::from_u128(7)), what, not_before: at }], at);
+            revocations.apply(
+                &[Revocation {
+                    tenant: TenantId::from_uuid(Uuid::from_u128(7)),
+                    what,
+                    not_before: at,
+                }],
+                at,
+            );
             let (old, kind) = claims(1_000_000);
             assert!(revocations.check(&old, &kind).is_err(), "{what:?}");
             let (new, kind) = claims(1_000_001);
             assert!(revocations.check(&new, &kind).is_ok(), "{what:?}");
         }
-        revocations.apply(&[Revocation { tenant: TenantId::from_uuid(Uuid::from_u128(8)), what: Revoked::Tenant, not_before: at }], at);
+        revocations.apply(
+            &[Revocation {
+                tenant: TenantId::from_uuid(Uuid::from_u128(8)),
+                what: Revoked::Tenant,
+                not_before: at,
+            }],
+            at,
+        );
         let (other, kind) = claims(1);
-        assert!(revocations.check(&other, &kind).is_ok(), "another tenant's revocation must not matter");
+        assert!(
+            revocations.check(&other, &kind).is_ok(),
+            "another tenant's revocation must not matter"
+        );
     }
 
     #[test]

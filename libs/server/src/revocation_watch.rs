@@ -4,7 +4,9 @@
 use crate::{Latch, Revocation, Revocations, Revoked};
 use chrono::DateTime;
 use std::{sync::Arc, time::Duration};
-use tenantry_api::auth::{self, RevocationKind, WatchRevocationsRequest, WatchRevocationsResponse, token_service_client::TokenServiceClient};
+use tenantry_api::auth::{
+    self, RevocationKind, WatchRevocationsRequest, WatchRevocationsResponse, token_service_client::TokenServiceClient,
+};
 use tenantry_kernel::Clock;
 use tokio_util::sync::CancellationToken;
 use tonic::{Streaming, body::Body, codegen::StdError};
@@ -41,7 +43,12 @@ pub(crate) async fn run<T>(
     }
 }
 
-async fn follow(mut stream: Streaming<WatchRevocationsResponse>, revocations: &Revocations, clock: &dyn Clock, latch: &mut Option<Latch>) {
+async fn follow(
+    mut stream: Streaming<WatchRevocationsResponse>,
+    revocations: &Revocations,
+    clock: &dyn Clock,
+    latch: &mut Option<Latch>,
+) {
     while let Ok(Ok(Some(message))) = tokio::time::timeout(SILENCE, stream.message()).await {
         let list: Vec<Revocation> = message.revocations.iter().filter_map(decode).collect();
         revocations.apply(&list, clock.now());

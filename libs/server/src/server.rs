@@ -1,6 +1,9 @@
 //! The gRPC server of one service: ports are bound first, then served until shutdown.
 
-use crate::{Authenticate, Faults, Readiness, Revocations, Shutdown, admin, shutdown, stack::{Stack, StackLayer}};
+use crate::{
+    Authenticate, Faults, Readiness, Revocations, Shutdown, admin, shutdown,
+    stack::{Stack, StackLayer},
+};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tenantry_api::{DESCRIPTORS, Methods};
 use tenantry_config::Listen;
@@ -98,13 +101,23 @@ impl Server {
     /// INTERNAL where a port is taken or a part was not given.
     pub async fn serve(mut self, shutdown: &Shutdown) -> Result<(), Error> {
         let address = self.listen.grpc;
-        let listener = TcpListener::bind(address).await.map_err(|error| Error::internal(format!("gRPC port {address}: {error}")))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| Error::internal(format!("gRPC port {address}: {error}")))?;
         let stop = shutdown.token();
         // Admin and probes outlive the drain, so that a draining process can still be observed.
-        admin::serve_admin(self.listen.admin, self.readiness.clone(), self.faults.clone(), Default::default()).await?;
+        admin::serve_admin(
+            self.listen.admin,
+            self.readiness.clone(),
+            self.faults.clone(),
+            Default::default(),
+        )
+        .await?;
         let (reporter, health) = tonic_health::server::health_reporter();
         for name in &self.names {
-            reporter.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+            reporter
+                .set_service_status(*name, tonic_health::ServingStatus::Serving)
+                .await;
         }
         let layer = StackLayer(Arc::new(self.stack()?));
         let mut routes = std::mem::take(&mut self.routes).add_service(health);
@@ -155,7 +168,8 @@ type AddReflection = Box<dyn FnOnce(Routes) -> Routes + Send>;
 /// Reflection in v1 and v1alpha (older clients ask only for v1alpha), limited to what this process serves.
 fn reflection(names: &[&'static str]) -> Result<Vec<AddReflection>, Error> {
     let builder = || {
-        let mut builder = tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        let mut builder =
+            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
         for name in names {
             builder = builder.with_service_name(*name);
         }
@@ -163,5 +177,8 @@ fn reflection(names: &[&'static str]) -> Result<Vec<AddReflection>, Error> {
     };
     let v1 = builder().build_v1().map_err(Error::internal)?;
     let v1alpha = builder().build_v1alpha().map_err(Error::internal)?;
-    Ok(vec![Box::new(move |routes| routes.add_service(v1)), Box::new(move |routes| routes.add_service(v1alpha))])
+    Ok(vec![
+        Box::new(move |routes| routes.add_service(v1)),
+        Box::new(move |routes| routes.add_service(v1alpha)),
+    ])
 }

@@ -59,7 +59,10 @@ impl Stack {
         set_parent_from(&span, header(request.headers(), "traceparent"));
         let principal = std::sync::Mutex::new(None);
         let response = async {
-            match self.admit(&method, request.headers(), &request_id, &tally, started).await {
+            match self
+                .admit(&method, request.headers(), &request_id, &tally, started)
+                .await
+            {
                 Err(error) => refuse(&error, &request_id),
                 Ok(ctx) => {
                     if let Ok(mut slot) = principal.lock() {
@@ -84,7 +87,14 @@ impl Stack {
     }
 
     /// Authenticate, then revocation, then tenant, then permission: each needs what the one before has proved.
-    async fn admit(&self, method: &Method, headers: &HeaderMap, request_id: &RequestId, tally: &Arc<Tally>, started: Instant) -> Result<Ctx, Error> {
+    async fn admit(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        request_id: &RequestId,
+        tally: &Arc<Tally>,
+        started: Instant,
+    ) -> Result<Ctx, Error> {
         let claims = self.authenticator.authenticate(headers).await?;
         let principal = claims.principal()?;
         self.revocations.check(&claims, &principal.kind)?;
@@ -106,19 +116,29 @@ impl Stack {
     fn fresh(&self, method: &Method, principal: &Principal) -> Result<(), Error> {
         let changes = !method.read_only && matches!(method.access, Access::Tenant | Access::Operator);
         if changes && principal.user().is_some() && self.revocations.is_stale(self.clock.now()) {
-            let text = "Sign-in state is out of date at the moment, so changes are refused. Try again in a few seconds.";
+            let text =
+                "Sign-in state is out of date at the moment, so changes are refused. Try again in a few seconds.";
             return Err(Error::new(Reason::RevocationStale, text).retry_after(Duration::from_secs(2)));
         }
         Ok(())
     }
 
-    async fn serve<S>(&self, inner: &mut S, request: Request<Body>, deadline: Option<Instant>, request_id: &RequestId) -> Response<Body>
+    async fn serve<S>(
+        &self,
+        inner: &mut S,
+        request: Request<Body>,
+        deadline: Option<Instant>,
+        request_id: &RequestId,
+    ) -> Response<Body>
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             let text = "The service has too much to do right now. Try again in a moment.";
-            return refuse(&Error::new(Reason::Overloaded, text).retry_after(Duration::from_secs(1)), request_id);
+            return refuse(
+                &Error::new(Reason::Overloaded, text).retry_after(Duration::from_secs(1)),
+                request_id,
+            );
         };
         // A panic is a bug, but one request's bug: the others go on.
         let serving = AssertUnwindSafe(call(inner, request)).catch_unwind();
@@ -141,7 +161,15 @@ impl Stack {
     }
 
     /// The one canonical line and the request metrics.
-    fn account(&self, method: &Method, response: &Response<Body>, ctx: Option<&Ctx>, request_id: &RequestId, elapsed: Duration, tally: &Tally) {
+    fn account(
+        &self,
+        method: &Method,
+        response: &Response<Body>,
+        ctx: Option<&Ctx>,
+        request_id: &RequestId,
+        elapsed: Duration,
+        tally: &Tally,
+    ) {
         let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
         let code = format!("{code:?}");
         self.metrics.record(&method.full_name, &code, elapsed.as_secs_f64());
@@ -194,7 +222,11 @@ fn deadline(method: &Method, headers: &HeaderMap, started: Instant) -> Option<In
         return None;
     }
     let asked = header(headers, "grpc-timeout").and_then(grpc_timeout);
-    let default = if method.descriptor.is_client_streaming() { MAX_DEADLINE } else { DEFAULT_DEADLINE };
+    let default = if method.descriptor.is_client_streaming() {
+        MAX_DEADLINE
+    } else {
+        DEFAULT_DEADLINE
+    };
     Some(started + asked.unwrap_or(default).min(MAX_DEADLINE))
 }
 
@@ -223,7 +255,10 @@ pub(crate) struct StackLayer(pub(crate) Arc<Stack>);
 impl<S> tower::Layer<S> for StackLayer {
     type Service = Stacked<S>;
     fn layer(&self, inner: S) -> Stacked<S> {
-        Stacked { stack: self.0.clone(), inner }
+        Stacked {
+            stack: self.0.clone(),
+            inner,
+        }
     }
 }
 

@@ -38,7 +38,11 @@ pub fn status_of(error: &Error, request_id: &RequestId) -> Status {
         }
         reason => (error.public().to_owned(), reason),
     };
-    let metadata = error.metadata().iter().cloned().collect::<std::collections::HashMap<_, _>>();
+    let metadata = error
+        .metadata()
+        .iter()
+        .cloned()
+        .collect::<std::collections::HashMap<_, _>>();
     let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, metadata);
     details.set_request_info(request_id.as_str(), "");
     for violation in error.fields() {
@@ -57,13 +61,20 @@ pub fn status_of(error: &Error, request_id: &RequestId) -> Status {
 #[must_use]
 pub fn error_of(status: &Status) -> Error {
     let details = status.get_error_details();
-    let reason = details.error_info().and_then(|info| Reason::parse(&info.reason)).unwrap_or_else(|| fallback(status.code()));
+    let reason = details
+        .error_info()
+        .and_then(|info| Reason::parse(&info.reason))
+        .unwrap_or_else(|| fallback(status.code()));
     let mut error = match reason {
         Reason::Internal => Error::internal(status.clone()),
         Reason::Unavailable => Error::unavailable(status.clone()),
         reason => Error::new(reason, status.message().to_owned()).because(status.clone()),
     };
-    for violation in details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default() {
+    for violation in details
+        .bad_request()
+        .map(|bad| bad.field_violations.as_slice())
+        .unwrap_or_default()
+    {
         error = error.field(&violation.field, &violation.description);
     }
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
@@ -107,7 +118,9 @@ mod tests {
     #[test]
     fn a_status_comes_back_as_the_same_error() {
         let id = RequestId::parse("r1").unwrap();
-        let error = Error::new(Reason::UniqueViolation, "taken").field("record.fields.email", "is taken").retry_after(Duration::from_secs(2));
+        let error = Error::new(Reason::UniqueViolation, "taken")
+            .field("record.fields.email", "is taken")
+            .retry_after(Duration::from_secs(2));
         let back = error_of(&status_of(&error, &id));
         assert_eq!(back.reason(), Reason::UniqueViolation);
         assert_eq!(back.public(), "taken");

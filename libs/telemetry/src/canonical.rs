@@ -83,7 +83,11 @@ mod tests {
     #[test]
     fn one_request_is_one_line_with_every_field() {
         let sink = Sink::default();
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(sink.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(sink.clone())
+            .finish();
         let tally = Tally::default();
         tally.query(7, 1500);
         tally.cache_hit();
@@ -103,9 +107,20 @@ mod tests {
         let text = String::from_utf8(sink.0.lock().expect("not poisoned").clone()).expect("utf-8");
         assert_eq!(text.lines().count(), 1);
         for part in [
-            r#""target":"request""#, r#""service":"auth""#, r#""code":"NOT_FOUND""#, r#""tenant":"00000000-0000-7000-8000-000000000001""#,
-            r#""principal":"anonymous""#, r#""request_id":"r-1""#, r#""elapsed_ms":2.5"#, r#""queries":1"#, r#""rows":7"#, r#""db_ms":1.5"#,
-            r#""cache_hits":1"#, r#""cache_misses":0"#, r#""cache_errors":0"#, r#""reason":"NOT_FOUND""#,
+            r#""target":"request""#,
+            r#""service":"auth""#,
+            r#""code":"NOT_FOUND""#,
+            r#""tenant":"00000000-0000-7000-8000-000000000001""#,
+            r#""principal":"anonymous""#,
+            r#""request_id":"r-1""#,
+            r#""elapsed_ms":2.5"#,
+            r#""queries":1"#,
+            r#""rows":7"#,
+            r#""db_ms":1.5"#,
+            r#""cache_hits":1"#,
+            r#""cache_misses":0"#,
+            r#""cache_errors":0"#,
+            r#""reason":"NOT_FOUND""#,
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

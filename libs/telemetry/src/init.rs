@@ -41,7 +41,9 @@ pub struct Guard {
 /// Where `telemetry.log` or `telemetry.otlp_endpoint` cannot be used.
 pub fn init(service: &str, config: &Telemetry) -> Result<Guard> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&config.log)?;
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse(&config.log)?;
     let provider = provider(service, config)?;
     let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("tenantry"));
     let subscriber = Registry::default().with(filter).with(spans).with(lines(config.format));
@@ -54,11 +56,19 @@ fn provider(service: &str, config: &Telemetry) -> Result<SdkTracerProvider> {
     let resource = Resource::builder().with_service_name(service.to_owned()).build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
     let Some(endpoint) = config.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) else {
-        // Trace ids still join log lines and travel on; recording what nobody exports would only cost.
-        return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
+        // Trace ids still travel on, and with them the caller's decision to sample; recording for nobody would only cost.
+        return Ok(builder
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
+            .build());
     };
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
-    Ok(builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))).with_batch_exporter(exporter).build())
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()?;
+    Ok(builder
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+        .with_batch_exporter(exporter)
+        .build())
 }
 
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
@@ -67,7 +77,12 @@ where
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match format {
-        LogFormat::Json => layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed(),
         LogFormat::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
     }
 }
@@ -79,5 +94,43 @@ impl Guard {
         if let Ok(Err(error)) = stopped {
             tracing::warn!(%error, "the last spans could not be exported");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::trace::Tracer;
+    use tokio::{io::AsyncReadExt, net::TcpListener, sync::oneshot};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn shutdown_sends_the_last_spans_and_does_not_wait_for_a_dead_collector() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let (seen, sent) = oneshot::channel();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("the exporter connects");
+            let mut preface = [0; 14];
+            stream.read_exact(&mut preface).await.expect("HTTP/2");
+            seen.send(preface).expect("the test waits");
+        });
+        let config = Telemetry {
+            otlp_endpoint: Some(endpoint),
+            ..Telemetry::default()
+        };
+        let provider = provider("test", &config).expect("a collector need not answer at start");
+        drop(provider.tracer("test").start("work"));
+        Guard { provider }.shutdown().await;
+        assert_eq!(&sent.await.expect("sent before shutdown returned"), b"PRI * HTTP/2.0");
+    }
+
+    #[test]
+    fn bad_settings_name_their_key() {
+        let config = Telemetry {
+            log: "info,=".into(),
+            ..Telemetry::default()
+        };
+        let text = init("test", &config).expect_err("no filter").to_string();
+        assert!(text.contains("telemetry.log"), "{text}");
     }
 }

@@ -46,10 +46,26 @@ pub fn metrics_text() -> String {
 
 /// More distinct methods than all our services have; what comes above is counted as `other`.
 const MAX_METHODS: usize = 400;
-const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BUCKETS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 const CODES: [&str; 17] = [
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
 
@@ -66,7 +82,10 @@ impl RequestMetrics {
     pub fn new() -> Self {
         let meter = meter();
         Self {
-            requests: meter.u64_counter("tenantry_requests").with_description("Requests by method and code").build(),
+            requests: meter
+                .u64_counter("tenantry_requests")
+                .with_description("Requests by method and code")
+                .build(),
             seconds: meter
                 .f64_histogram("tenantry_request_seconds")
                 .with_description("Time from the request's head to the end of its response")
@@ -78,16 +97,24 @@ impl RequestMetrics {
     /// Counts one finished request. `method` is the full gRPC method name; `code` is the gRPC code's name or an HTTP
     /// status; anything else is counted as `other`, so that callers cannot make new series.
     pub fn record(&self, method: &str, code: &str, seconds: f64) {
-        let code = if CODES.contains(&code) || is_status(code) { code } else { "other" };
+        let code = if CODES.contains(&code) || is_status(code) {
+            code
+        } else {
+            "other"
+        };
         let method = if self.known(method) { method } else { "other" };
-        let labels = [KeyValue::new("method", method.to_owned()), KeyValue::new("code", code.to_owned())];
+        let labels = [
+            KeyValue::new("method", method.to_owned()),
+            KeyValue::new("code", code.to_owned()),
+        ];
         self.requests.add(1, &labels);
         self.seconds.record(seconds, &labels[..1]);
     }
 
     fn known(&self, method: &str) -> bool {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
-        methods.contains(method) || (method.len() <= 120 && methods.len() < MAX_METHODS && methods.insert(method.to_owned()))
+        methods.contains(method)
+            || (method.len() <= 120 && methods.len() < MAX_METHODS && methods.insert(method.to_owned()))
     }
 }
 
@@ -115,9 +142,17 @@ mod tests {
         }
         let text = metrics_text();
         let lines = |needle: &str| text.lines().filter(|line| line.contains(needle)).count();
-        assert_eq!(lines(r#"tenantry_requests_total{code="OK",method="/tenantry.auth.v1.Users/GetUser"} 1"#), 1, "{text}");
+        assert_eq!(
+            lines(r#"tenantry_requests_total{code="OK",method="/tenantry.auth.v1.Users/GetUser"} 1"#),
+            1,
+            "{text}"
+        );
         assert_eq!(lines(r#"code="other",method="/tenantry.auth.v1.Users/GetUser""#), 1);
-        assert_eq!(lines(r#"tenantry_request_seconds_bucket{method="/tenantry.auth.v1.Users/GetUser",le="0.005"} 2"#), 1, "{text}");
+        assert_eq!(
+            lines(r#"tenantry_request_seconds_bucket{method="/tenantry.auth.v1.Users/GetUser",le="0.005"} 2"#),
+            1,
+            "{text}"
+        );
         assert!(lines("tenantry_requests_total{") <= MAX_METHODS + 2);
         assert_eq!(lines(r#"tenantry_requests_total{code="404",method="other"}"#), 1);
     }

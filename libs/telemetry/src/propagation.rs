@@ -61,7 +61,8 @@ pub fn current_traceparent() -> Option<String> {
 pub fn set_parent_from(span: &Span, traceparent: Option<&str>) {
     let Some(value) = traceparent else { return };
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), value.to_owned())]);
-    let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &carrier));
+    let parent =
+        global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), &carrier));
     if parent.span().span_context().is_valid() {
         // Fails only where the span is disabled or already started: then it has no place in this trace.
         drop(span.set_parent(parent));
@@ -83,10 +84,19 @@ mod tests {
         let out = span.in_scope(|| {
             let mut headers = HeaderMap::new();
             inject_current(&mut headers);
-            assert_eq!(headers.get(TRACEPARENT).and_then(|v| v.to_str().ok()).map(str::to_owned), current_traceparent());
+            assert_eq!(
+                headers
+                    .get(TRACEPARENT)
+                    .and_then(|v| v.to_str().ok())
+                    .map(str::to_owned),
+                current_traceparent()
+            );
             current_traceparent().expect("inside a span")
         });
-        assert!(out.contains(trace) && !out.contains("00f067aa0ba902b7"), "same trace, own span: {out}");
+        assert!(
+            out.contains(trace) && !out.contains("00f067aa0ba902b7"),
+            "same trace, own span: {out}"
+        );
         let fresh = tracing::info_span!("job");
         set_parent_from(&fresh, Some("00-garbage"));
         let own = fresh.in_scope(current_traceparent).expect("a new trace");

@@ -20,8 +20,16 @@ pub fn route_from_proto(route: Route) -> Option<TenantRoute> {
         tenant: route.tenant_id.parse().ok()?,
         slug: route.slug,
         brand: Brand {
-            display_name: if branding.display_name.is_empty() { route.display_name.clone() } else { branding.display_name },
-            primary_color: if branding.primary_color.is_empty() { Brand::default().primary_color } else { branding.primary_color },
+            display_name: if branding.display_name.is_empty() {
+                route.display_name.clone()
+            } else {
+                branding.display_name
+            },
+            primary_color: if branding.primary_color.is_empty() {
+                Brand::default().primary_color
+            } else {
+                branding.primary_color
+            },
             support_uri: branding.support_uri,
         },
         display_name: route.display_name,

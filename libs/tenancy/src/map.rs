@@ -21,7 +21,11 @@ impl RouteMap {
     /// Adds or replaces a route unless a newer one is known.
     pub fn put(&self, route: TenantRoute) {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if tables.by_id.get(&route.tenant).is_some_and(|known| known.epoch > route.epoch) {
+        if tables
+            .by_id
+            .get(&route.tenant)
+            .is_some_and(|known| known.epoch > route.epoch)
+        {
             return;
         }
         tables.unlink(route.tenant);
@@ -47,7 +51,12 @@ impl RouteMap {
     /// By id.
     #[must_use]
     pub fn by_id(&self, tenant: TenantId) -> Option<Arc<TenantRoute>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).by_id.get(&tenant).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_id
+            .get(&tenant)
+            .cloned()
     }
     /// By slug.
     #[must_use]
@@ -59,7 +68,11 @@ impl RouteMap {
     #[must_use]
     pub fn by_domain(&self, domain: &str) -> Option<Arc<TenantRoute>> {
         let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        tables.by_domain.get(domain).and_then(|id| tables.by_id.get(id)).cloned()
+        tables
+            .by_domain
+            .get(domain)
+            .and_then(|id| tables.by_id.get(id))
+            .cloned()
     }
 }
 
@@ -95,7 +108,14 @@ mod tests {
             placement: Placement::Schema,
             cell: "main".into(),
             plan: "free".into(),
-            limits: Limits { requests_per_second: 1, burst: 1, users: 1, object_types: 1, records: 1, api_keys: 1 },
+            limits: Limits {
+                requests_per_second: 1,
+                burst: 1,
+                users: 1,
+                object_types: 1,
+                records: 1,
+                api_keys: 1,
+            },
             features: Default::default(),
             brand: Brand::default(),
         }

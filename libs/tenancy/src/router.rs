@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tenantry_api::registry::{
-    LookupRouteRequest, WatchRoutesRequest, WatchRoutesResponse, lookup_route_request::By, route_service_client::RouteServiceClient,
+    LookupRouteRequest, WatchRoutesRequest, WatchRoutesResponse, lookup_route_request::By,
+    route_service_client::RouteServiceClient,
 };
 use tenantry_kernel::{BoxFuture, Error, Reason, Resolve, Result, TenantId, TenantRoute};
 use tokio_util::sync::CancellationToken;
@@ -79,7 +80,12 @@ impl TenantRouter {
     async fn open(&self) -> Result<Streaming<WatchRoutesResponse>> {
         let token = (self.token)().await?;
         let request = authorized(WatchRoutesRequest {}, &token)?;
-        let answer = self.client.clone().watch_routes(request).await.map_err(Error::unavailable)?;
+        let answer = self
+            .client
+            .clone()
+            .watch_routes(request)
+            .await
+            .map_err(Error::unavailable)?;
         Ok(answer.into_inner())
     }
 
@@ -135,7 +141,11 @@ impl TenantRouter {
         request.set_timeout(LOOKUP_DEADLINE);
         match self.client.clone().lookup_route(request).await {
             Ok(answer) => {
-                let route = answer.into_inner().route.and_then(route_from_proto).ok_or_else(not_found)?;
+                let route = answer
+                    .into_inner()
+                    .route
+                    .and_then(route_from_proto)
+                    .ok_or_else(not_found)?;
                 self.map.put(route.clone());
                 Ok(Arc::new(route))
             }

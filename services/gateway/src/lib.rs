@@ -1,1 +1,2 @@
-//! Placeholder.
+//! wip
+pub mod domain;

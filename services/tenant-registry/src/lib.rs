@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The tenant registry.
+pub mod domain;
+pub mod store;

@@ -1,0 +1,129 @@
+//! A pool with the failure behaviour we want: starts while PostgreSQL is down, says UNAVAILABLE when it is away and
+//! OVERLOADED when it is busy, and never hands out a connection that died while idle.
+
+use crate::{
+    PoolSettings,
+    error::{deadline_exceeded, map_error, overloaded},
+};
+use sqlx::{
+    Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+use std::time::{Duration, Instant};
+use tenantry_kernel::{Error, Result};
+
+/// How long a caller queues for a connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// After this long without a connection it is worth asking whether the server is there at all.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// Opens a transaction on a connection that only ever ran our own statements.
+pub(crate) const BEGIN: &str = "BEGIN";
+const PROBE: Duration = Duration::from_millis(500);
+
+#[derive(Clone)]
+pub(crate) struct Pool {
+    pool: PgPool,
+    host: (String, u16),
+    max: u32,
+    begin: &'static str,
+}
+
+impl Pool {
+    /// `begin` opens a transaction, `adjust` adds hooks; no connection is made here.
+    pub(crate) fn lazy(
+        settings: &PoolSettings,
+        max: u32,
+        lifetime: Duration,
+        begin: &'static str,
+        adjust: impl FnOnce(PgPoolOptions) -> PgPoolOptions,
+    ) -> Result<Self> {
+        let options: PgConnectOptions = crate::settings::options(&settings.url)?;
+        let host = (options.get_host().to_owned(), options.get_port());
+        let max = max.max(1);
+        let builder = PgPoolOptions::new()
+            .max_connections(max)
+            .acquire_timeout(ACQUIRE)
+            .max_lifetime(lifetime)
+            .idle_timeout(Duration::from_secs(300))
+            // A ping would cost every request a round trip; BEGIN finds a dead connection just as well.
+            .test_before_acquire(false);
+        Ok(Self {
+            pool: adjust(builder).connect_lazy_with(options),
+            host,
+            max,
+            begin,
+        })
+    }
+
+    /// A connection in which BEGIN has run.
+    pub(crate) async fn begin(&self, deadline: Option<Instant>) -> Result<PoolConnection<Postgres>> {
+        let limit = Instant::now() + ACQUIRE;
+        let until = deadline.map_or(limit, |deadline| deadline.min(limit));
+        // After a restart of the server every idle connection is dead: each may fail once.
+        let mut left = self.max + 1;
+        loop {
+            let mut conn = self.acquire(until, deadline).await?;
+            match tokio::time::timeout_at(until.into(), sqlx::raw_sql(self.begin).execute(&mut *conn)).await {
+                Ok(Ok(_)) => return Ok(conn),
+                Ok(Err(error)) => {
+                    conn.close_on_drop();
+                    let error = map_error(error);
+                    left -= 1;
+                    if left == 0 || error.kind() != tenantry_kernel::Kind::Unavailable {
+                        return Err(error);
+                    }
+                }
+                Err(_) => {
+                    conn.close_on_drop();
+                    return Err(late(deadline));
+                }
+            }
+        }
+    }
+
+    async fn acquire(&self, until: Instant, deadline: Option<Instant>) -> Result<PoolConnection<Postgres>> {
+        let acquire = self.pool.acquire();
+        tokio::pin!(acquire);
+        if let Ok(done) = tokio::time::timeout_at(until.min(Instant::now() + PROBE_AFTER).into(), &mut acquire).await {
+            return done.map_err(map_error);
+        }
+        if Instant::now() >= until {
+            return Err(late(deadline));
+        }
+        self.probe().await?;
+        match tokio::time::timeout_at(until.into(), acquire).await {
+            Ok(done) => done.map_err(map_error),
+            Err(_) => Err(late(deadline)),
+        }
+    }
+
+    /// The driver retries a refused connection until the caller's time is up; the caller should hear it at once.
+    async fn probe(&self) -> Result<()> {
+        let (host, port) = &self.host;
+        if host.starts_with('/') {
+            return Ok(());
+        }
+        match tokio::time::timeout(PROBE, tokio::net::TcpStream::connect((host.as_str(), *port))).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Error::unavailable(error)),
+            Err(_) => Err(Error::unavailable("no answer from the database host")),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Open and idle connections, for metrics.
+    pub(crate) fn usage(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+}
+
+fn late(deadline: Option<Instant>) -> Error {
+    match deadline {
+        Some(at) if Instant::now() >= at => deadline_exceeded(),
+        _ => overloaded(),
+    }
+}

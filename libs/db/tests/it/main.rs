@@ -1,0 +1,8 @@
+//! Isolation proved on a real PostgreSQL with the real roles. Each test makes its own database.
+
+mod context;
+mod data;
+mod linter;
+mod stolen;
+mod transactions;
+mod world;
