@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Flows end to end through the gateway, as customers and operators use it.
+
+mod architecture;
+mod identity;
+mod records;
+mod tenants;

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Faults, with the real binaries of the running instance: services, servers and fault points are killed or broken
+//! while customers work, and afterwards everything that was acknowledged must be there once. `make test` runs a seeded
+//! subset; `TENANTRY_FULL=1` runs every point and every moment.
+
+mod cache;
+mod crash_points;
+mod customers;
+mod forced_failures;
+mod kills;
+mod lab;
+mod patient;
+mod revocation;
+mod terminate;
+mod watch;
