@@ -39,6 +39,7 @@ config_of() {
   section_peers "$1"
   printf '[identity]\nservice = "%s"\nsecret = "%s"\n\n' "$1" "$(secret "service_$1")"
   printf '[telemetry]\nlog = "%s"\nformat = "json"\notlp_endpoint = "%s"\n\n' "${TENANTRY_LOG:-info}" "${TENANTRY_OTLP_ENDPOINT:-}"
+  case $1 in registry | auth) printf '[public]\nbase_uri_template = "http://{slug}.localhost:%s"\n\n' "${PORT[gateway]}" ;; *) ;; esac
   [ "$1" != auth ] || config_auth
 }
 config_auth() {
