@@ -1,2 +1,26 @@
-//! Placeholder.
-fn main() {}
+//! Entry point: parse, run, turn a failure into a message and an exit code.
+
+use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+use tenantctl::{Cli, Exit, Failure};
+
+fn main() -> ExitCode {
+    // clap prints help and usage errors itself and ends with 0 or 2.
+    let cli = Cli::parse();
+    // reqwest is built without a TLS provider of its own, so that there is one in the whole workspace.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(tenantctl::run(cli)),
+        Err(error) => Err(Failure::from(error)),
+    };
+    match result {
+        Ok(()) => ExitCode::from(Exit::Ok.code()),
+        Err(failure) => {
+            // If stderr is gone too, the exit code still says it.
+            drop(write!(std::io::stderr(), "{failure}"));
+            ExitCode::from(failure.exit().code())
+        }
+    }
+}

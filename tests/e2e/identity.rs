@@ -126,7 +126,7 @@ async fn links_work_once_and_a_reset_ends_other_sessions() {
     let weak = rest.post("/v1/auth:acceptLink", json!({"linkToken": token, "password": "short"})).await;
     weak.refused(400, "PASSWORD_REJECTED");
     rest.post("/v1/auth:acceptLink", json!({"linkToken": token, "password": "another good password 1"})).await.ok();
-    rest.post("/v1/auth:acceptLink", json!({"linkToken": token, "password": "another good password 2"})).await.refused(409, "LINK_INVALID");
+    rest.post("/v1/auth:acceptLink", json!({"linkToken": token, "password": "another good password 2"})).await.refused(400, "LINK_INVALID");
     refused_soon(&tenant.as_member(&member), 401).await;
     let old = rest.post("/v1/auth:signIn", json!({"email": member.email, "password": member.password})).await;
     old.refused(401, "SIGN_IN_FAILED");

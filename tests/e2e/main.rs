@@ -1,6 +1,7 @@
 //! Flows end to end through the gateway, as customers and operators use it.
 
 mod architecture;
+mod bad_input;
 mod identity;
 mod records;
 mod tenants;

@@ -16,6 +16,8 @@ use tenantry_tests::{Member, Tenant, unique};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// For single steps of recovery.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 pub(crate) const PARENT: &str = "/v1/objectTypes/tickets/records";
 
 /// A light, steady writer.
@@ -71,7 +73,9 @@ async fn write_one(client: &Patient, number: u32, done: &mut Acknowledged) {
     if number.is_multiple_of(3) {
         title.push_str(" changed");
         let path = format!("/v1/{name}?updateMask=fields.title&requestId={}", request_id());
-        client.call("PATCH", &path, Some(json!({"fields": {"title": title}}))).await;
+        client
+            .call("PATCH", &path, Some(json!({"fields": {"title": title}})))
+            .await;
     }
     done.records.insert(name, title);
 }
@@ -110,7 +114,10 @@ pub(crate) async fn reckon(tenant: &Tenant, acknowledged: &Acknowledged) {
         .keys()
         .filter(|name| !acknowledged.records.contains_key(*name))
         .collect();
-    assert!(extra.is_empty(), "never acknowledged, though repeated until it was: {extra:?}");
+    assert!(
+        extra.is_empty(),
+        "never acknowledged, though repeated until it was: {extra:?}"
+    );
 }
 
 /// Asks for a tenant until the answer comes and returns operation and slug.
@@ -140,14 +147,13 @@ pub(crate) async fn done(client: &Patient, operation: &str) -> Value {
 pub(crate) async fn moves_in(world: &World, slug: &str, operation: &Value) -> Tenant {
     let response = &operation["response"];
     assert!(response.is_object(), "onboarding did not succeed: {operation}");
-    assert_eq!(
-        response["tenant"]["state"],
-        json!("TENANT_STATE_ACTIVE"),
-        "{operation}"
-    );
+    assert_eq!(response["tenant"]["state"], json!("TENANT_STATE_ACTIVE"), "{operation}");
     let metadata = &operation["metadata"];
     assert_eq!(metadata["verb"], json!("create_tenant"), "{operation}");
-    assert!(metadata["step"].is_string() && metadata["attempt"].is_number(), "{operation}");
+    assert!(
+        metadata["step"].is_string() && metadata["attempt"].is_number(),
+        "{operation}"
+    );
     let (host, email) = (world.host(slug), format!("owner@{slug}.example"));
     let link = response["inviteUri"].as_str().expect("an invite link");
     let tenant = Tenant {
@@ -159,7 +165,10 @@ pub(crate) async fn moves_in(world: &World, slug: &str, operation: &Value) -> Te
     };
     tenant.help_desk().await;
     let record = tenant.ticket("the first").await;
-    let read = tenant.rest().get(&format!("/v1/{}", record["name"].as_str().expect("a name"))).await;
+    let read = tenant
+        .rest()
+        .get(&format!("/v1/{}", record["name"].as_str().expect("a name")))
+        .await;
     assert_eq!(read.ok()["fields"]["title"], json!("the first"));
     tenant
 }
@@ -177,8 +186,11 @@ pub(crate) fn csv(rows: usize) -> Vec<u8> {
 pub(crate) async fn start_import(client: &Patient, object_type: &str, rows: usize) -> String {
     let path = "/v1/imports:upload?filename=fault.csv";
     let uploaded = client.send("POST", path, Some(("text/csv", csv(rows)))).await.ok();
-    let name = uploaded["import"]["name"].as_str().unwrap_or_else(|| panic!("{uploaded}"));
-    let body = json!({"objectType": format!("objectTypes/{object_type}"), "createType": true, "requestId": request_id()});
+    let name = uploaded["import"]["name"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{uploaded}"));
+    let body =
+        json!({"objectType": format!("objectTypes/{object_type}"), "createType": true, "requestId": request_id()});
     let operation = client.call("POST", &format!("/v1/{name}:start"), Some(body)).await;
     operation["name"]
         .as_str()
@@ -193,7 +205,11 @@ pub(crate) async fn imported(client: &Patient, object_type: &str, operation: &st
     assert_eq!(count, &json!(rows.to_string()), "{operation}");
     let found = all_records(client, object_type, "code").await;
     let codes: BTreeSet<_> = found.iter().map(|(_, code)| code.as_str()).collect();
-    assert_eq!((found.len(), codes.len()), (rows, rows), "rows in all, and different ones");
+    assert_eq!(
+        (found.len(), codes.len()),
+        (rows, rows),
+        "rows in all, and different ones"
+    );
 }
 
 /// A tenant with the help desk's types.

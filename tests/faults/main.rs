@@ -2,6 +2,11 @@
 //! while customers work, and afterwards everything that was acknowledged must be there once. `make test` runs a seeded
 //! subset; `TENANTRY_FULL=1` runs every point and every moment.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what was killed when, and how long it took, belongs to the result"
+)]
+
 mod cache;
 mod crash_points;
 mod customers;

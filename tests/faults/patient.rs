@@ -38,36 +38,28 @@ impl Patient {
     ///
     /// # Panics
     /// With an answer that no fault excuses, or when recovery never comes.
-    #[track_caller]
-    pub(crate) fn send<'a>(
-        &'a self,
-        method: &'a str,
-        path: &'a str,
-        body: Option<(&'a str, Vec<u8>)>,
-    ) -> impl Future<Output = Answer> + 'a {
-        async move {
-            let started = Instant::now();
-            loop {
-                let answer = match self.client().await {
-                    Ok(client) => client
-                        .try_send(method, path, body.clone())
-                        .await
-                        .map_err(|error| format!("{error:?}")),
-                    Err(trouble) => Err(trouble),
-                };
-                match answer {
-                    Ok(answer) if (200..300).contains(&answer.status) => return answer,
-                    Ok(answer) if answer.status == 401 => {
-                        self.forget();
-                        self.trouble(method, path, &answer.text);
-                    }
-                    Ok(answer) if passing(&answer) => self.trouble(method, path, &answer.text),
-                    Ok(answer) => return answer,
-                    Err(trouble) => self.trouble(method, path, &trouble),
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
+        let started = Instant::now();
+        loop {
+            let answer = match self.client().await {
+                Ok(client) => client
+                    .try_send(method, path, body.clone())
+                    .await
+                    .map_err(|error| format!("{error:?}")),
+                Err(trouble) => Err(trouble),
+            };
+            match answer {
+                // A token runs out during a long fault; a fresh one must do.
+                Ok(answer) if answer.status == 401 => {
+                    self.forget();
+                    self.trouble(method, path, &answer.text);
                 }
-                assert!(started.elapsed() < RECOVERY, "no recovery: {:?}", self.last_troubles());
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                Ok(answer) if passing(&answer) => self.trouble(method, path, &answer.text),
+                Ok(answer) => return answer,
+                Err(trouble) => self.trouble(method, path, &trouble),
             }
+            assert!(started.elapsed() < RECOVERY, "no recovery: {:?}", self.last_troubles());
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
     /// JSON in, JSON of a success out.
@@ -115,7 +107,8 @@ impl Patient {
 /// Worth another try with the same request id.
 fn passing(answer: &Answer) -> bool {
     match answer.status {
-        429 | 502 | 503 | 504 | 500 => true,
+        // No fault is an excuse for INTERNAL.
+        429 | 503 | 504 => true,
         409 => matches!(answer.reason().as_str(), "CONFLICT" | "IDEMPOTENCY_IN_PROGRESS"),
         _ => false,
     }

@@ -97,7 +97,7 @@ pub(crate) fn on_tenant_method(kind: Kind, method: &Method, a: &Side, b: &Side, 
         },
         Attack {
             name: "key without the scope",
-            call: a.call(Some(&a.useless_key)),
+            call: a.call(Some(a.key_without(&method.scope))),
             expect: NO_RIGHT,
         },
         Attack {

@@ -22,7 +22,7 @@ async fn context(world: &World, service: &str, tenant: &Tenant) -> String {
 }
 
 fn table(tenant: &Tenant) -> String {
-    format!("t_{}.tickets", tenant.id.replace('-', ""))
+    format!("t_{}.o_tickets", tenant.id.replace('-', ""))
 }
 
 async fn count(connection: &mut PgConnection, tenant: &Tenant, ctx: Option<&str>) -> Result<i64, sqlx::Error> {
@@ -85,7 +85,7 @@ async fn writes_cannot_cross_either() {
     let mut connection = business(&world).await;
     let of_b = context(&world, "business", &b).await;
     for (what, sql, expected) in [
-        ("insert for A", format!("INSERT INTO {} (tenant_id, id, f_title, version, create_time, update_time) VALUES ('{}', pg_catalog.gen_random_uuid(), 'x', 1, now(), now())", table(&a), a.id), Err("42501")),
+        ("insert for A", format!("INSERT INTO {} (tenant_id, id, f_title, version, create_time, update_time, creator) VALUES ('{}', pg_catalog.gen_random_uuid(), 'x', 1, now(), now(), pg_catalog.gen_random_uuid())", table(&a), a.id), Err("42501")),
         ("move a row to A", format!("UPDATE {} SET tenant_id = '{}'", table(&b), a.id), Err("42501")),
         ("update A's rows", format!("UPDATE {} SET f_title = 'x'", table(&a)), Ok(0)),
         ("delete A's rows", format!("DELETE FROM {}", table(&a)), Ok(0)),

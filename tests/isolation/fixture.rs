@@ -13,8 +13,8 @@ pub(crate) struct Side {
     pub(crate) import: String,
     pub(crate) operation: String,
     pub(crate) resume_token: String,
-    /// A key whose one scope fits no method of the matrix.
-    pub(crate) useless_key: String,
+    /// Keys of one scope each: for a method, the one that does not fit.
+    keys: [String; 2],
     /// A session that was signed out.
     pub(crate) signed_out: String,
 }
@@ -51,7 +51,7 @@ impl Side {
         rest.post("/v1/apiKeys", json!({"displayName": "k2", "scopes": ["records.read"]}))
             .await
             .ok();
-        let useless_key = tenant.api_key(&["imports.none"]).await;
+        let keys = [tenant.api_key(&["branding.read"]).await, tenant.api_key(&["domains.read"]).await];
         let (import, operation) = one_import(&tenant).await;
         let gone = tenant.member("ROLE_OWNER").await;
         tenant.as_member(&gone).post("/v1/auth:signOut", json!({})).await.ok();
@@ -62,7 +62,7 @@ impl Side {
             import,
             operation,
             resume_token,
-            useless_key,
+            keys,
             signed_out: gone.token,
             tenant,
         }
@@ -116,6 +116,10 @@ impl Side {
         Member::sign_in(&self.tenant.world, &self.tenant.host, &owner.email, &owner.name)
             .await
             .token
+    }
+    /// A key without `scope`.
+    pub(crate) fn key_without(&self, scope: &str) -> &str {
+        &self.keys[usize::from(scope == "branding.read")]
     }
     pub(crate) fn call(&self, token: Option<&str>) -> Call {
         Call::new(&self.tenant.host, token)

@@ -118,19 +118,15 @@ async fn every_tenant_method_refuses_every_stranger() {
         }
         let tokens = tokens(&operator, &a, &b, &method.scope).await;
         let request = rows::request(&method.full_name, &a).await;
-        // SignOut and RevokeOtherSessions end sessions: the owner's call uses a session of its own.
-        matrix
-            .rightful(&method, &a.call(Some(&a.owner_token().await)), &request)
-            .await;
+        // SignOut and RevokeOtherSessions end sessions: they are called by members of their own.
+        let ends_sessions = matches!(method.descriptor.name(), "SignOut" | "RevokeOtherSessions");
+        let rightful = if ends_sessions { a.tenant.member("ROLE_OWNER").await.token } else { a.owner_token().await };
+        matrix.rightful(&method, &a.call(Some(&rightful)), &request).await;
         let request = rows::request(&method.full_name, &a).await;
         for attack in on_tenant_method(kind, &method, &a, &b, &tokens) {
-            let ends_the_session = matches!(method.descriptor.name(), "SignOut" | "RevokeOtherSessions")
-                && attack.expect.text().starts_with("Ok");
-            if ends_the_session {
-                let fresh = Attack {
-                    call: b.call(Some(&b.owner_token().await)),
-                    ..attack
-                };
+            if ends_sessions && attack.expect.text().starts_with("Ok") {
+                let member = b.tenant.member("ROLE_OWNER").await;
+                let fresh = Attack { call: b.call(Some(&member.token)), ..attack };
                 matrix.attack(&method, &fresh, &request).await;
                 continue;
             }

@@ -129,7 +129,7 @@ async fn registry(name: &str, a: &Side) -> Value {
         "DeleteDomain" => json!({"name": a.new_domain().await}),
         "GetBranding" => json!({}),
         "UpdateBranding" => {
-            json!({"branding": {"displayName": format!("Brand of {}", a.tenant.slug)}, "updateMask": "display_name"})
+            json!({"branding": {"displayName": format!("Brand of {}", a.tenant.slug)}, "updateMask": "displayName"})
         }
         other => panic!("no row for {other}"),
     }
@@ -143,7 +143,7 @@ async fn auth(name: &str, a: &Side) -> Value {
         "CreateUser" => json!({"user": {"email": format!("{}@x.example", a.fresh("u")), "role": "ROLE_VIEWER"}}),
         "GetUser" | "CreateResetLink" => json!({"name": a.viewer.name}),
         "UpdateUser" => {
-            json!({"user": {"name": a.viewer.name, "displayName": a.fresh("n")}, "updateMask": "display_name"})
+            json!({"user": {"name": a.viewer.name, "displayName": a.fresh("n")}, "updateMask": "displayName"})
         }
         "DisableUser" => json!({"name": a.new_user().await}),
         "EnableUser" => json!({"name": a.new_user().await}),
@@ -160,12 +160,12 @@ pub(crate) async fn operator_request(method: &str, p: &PlatformSide) -> Value {
     let name = method.rsplit('/').next().expect("a method name");
     match name {
         "CreateTenant" => {
-            json!({"tenant": {"slug": p.fresh("c"), "plan": "plans/business"}, "adminEmail": "o@x.example"})
+            json!({"tenant": {"slug": p.fresh("c"), "plan": "plans/enterprise"}, "adminEmail": "o@x.example"})
         }
         "GetTenant" => json!({"name": p.tenant}),
         "ListTenants" => json!({"pageSize": 1}),
         "UpdateTenant" => {
-            json!({"tenant": {"name": p.tenant, "displayName": p.fresh("n")}, "updateMask": "display_name"})
+            json!({"tenant": {"name": p.tenant, "displayName": p.fresh("n")}, "updateMask": "displayName"})
         }
         "SuspendTenant" | "DeleteTenant" => json!({"name": p.active().await}),
         "ResumeTenant" => json!({"name": p.suspended().await}),
@@ -175,7 +175,7 @@ pub(crate) async fn operator_request(method: &str, p: &PlatformSide) -> Value {
         }
         "GetPlan" => json!({"name": p.plan}),
         "ListPlans" => json!({"pageSize": 1}),
-        "UpdatePlan" => json!({"plan": {"name": p.plan, "displayName": p.fresh("n")}, "updateMask": "display_name"}),
+        "UpdatePlan" => json!({"plan": {"name": p.plan, "displayName": p.fresh("n")}, "updateMask": "displayName"}),
         "GetOperation" => json!({"name": p.operation}),
         "WaitOperation" => json!({"name": p.operation, "timeout": "1s"}),
         "ListOperations" => json!({"pageSize": 1}),

@@ -3,6 +3,7 @@
 use crate::Rest;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
+use tenantry_kernel::{Clock, SystemClock};
 use tenantry_testkit::{World, eventually};
 
 const PASSWORD: &str = "correct horse battery staple 7";
@@ -11,10 +12,7 @@ const PASSWORD: &str = "correct horse battery staple 7";
 #[must_use]
 pub fn unique(prefix: &str) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let micros = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970")
-        .as_micros();
+    let micros = SystemClock.now().timestamp_micros();
     format!(
         "{prefix}{:x}{:x}{:x}",
         micros & 0xff_ffff_ffff,
@@ -105,7 +103,7 @@ impl Operator {
     /// Creates a tenant on the business plan with its owner signed in.
     pub async fn tenant(&self, prefix: &str) -> Tenant {
         let slug = unique(prefix);
-        let operation = self.start(&slug, "business").await;
+        let operation = self.start(&slug, "enterprise").await;
         let done = self.wait(operation["name"].as_str().expect("a name")).await;
         assert!(done["response"].is_object(), "onboarding failed: {done}");
         let tenant = &done["response"]["tenant"];
@@ -194,7 +192,7 @@ impl Tenant {
     /// Makes the types `people` and `tickets` (a ticket refers to a person; e-mail is unique).
     pub async fn help_desk(&self) {
         let people = json!({"name": "objectTypes/people", "displayName": "People", "fields": [
-            {"fieldId": "email", "type": "FIELD_TYPE_STRING", "required": true, "unique": true},
+            {"fieldId": "email", "type": "FIELD_TYPE_STRING", "maxLength": 200, "required": true, "unique": true},
             {"fieldId": "born", "type": "FIELD_TYPE_DATE"}]});
         self.rest().post("/v1/objectTypes", people).await.ok();
         let tickets = json!({"name": "objectTypes/tickets", "displayName": "Tickets", "fields": [

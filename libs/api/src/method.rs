@@ -1,8 +1,9 @@
 //! The table of every method and its policy, read from the descriptors: what the request stack enforces, what the
 //! gateway routes by and what the isolation matrix enumerates.
 
+use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Who a method is for.
@@ -25,7 +26,7 @@ pub struct Method {
     pub path: String,
     /// `tenantry.business.v1.RecordService/GetRecord`
     pub full_name: String,
-    /// `auth`, `registry` or `business`: the service that serves it.
+    /// The service that serves it, the second part of the package: `auth`, `registry`, `business`, or somebody's own.
     pub service: String,
     /// See [`Access`].
     pub access: Access,
@@ -81,6 +82,40 @@ impl Methods {
             by_path: Arc::new(by_path),
         }
     }
+    /// Adds the methods of somebody else's service: `encoded` is its `FileDescriptorSet` with imports, in order. Files
+    /// that are known already stay as they are, so nobody can give one of our methods another policy.
+    ///
+    /// # Errors
+    /// A set that does not decode; a method without a complete policy.
+    pub fn with_descriptors(mut self, encoded: &[u8]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let known: HashSet<String> = self
+            .pool
+            .services()
+            .map(|service| service.full_name().to_owned())
+            .collect();
+        for file in RawFiles::decode(encoded)?.file {
+            let name = prost_types::FileDescriptorProto::decode(file.as_slice())?
+                .name
+                .unwrap_or_default();
+            if self.pool.get_file_by_name(&name).is_none() {
+                self.pool.decode_file_descriptor_proto(file.as_slice())?;
+            }
+        }
+        let mut by_path = HashMap::clone(&self.by_path);
+        for service in self
+            .pool
+            .services()
+            .filter(|service| !known.contains(service.full_name()))
+        {
+            for descriptor in service.methods() {
+                let method = read(&self.pool, &descriptor)
+                    .ok_or_else(|| format!("{} has no complete policy", descriptor.full_name()))?;
+                by_path.insert(method.path.clone(), Arc::new(method));
+            }
+        }
+        self.by_path = Arc::new(by_path);
+        Ok(self)
+    }
     /// By gRPC path (`/package.Service/Method`).
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Arc<Method>> {
@@ -95,6 +130,13 @@ impl Methods {
     pub fn pool(&self) -> &DescriptorPool {
         &self.pool
     }
+}
+
+/// A `FileDescriptorSet` whose files stay bytes: decoding them as prost types would drop the policies.
+#[derive(Clone, PartialEq, Message)]
+struct RawFiles {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    file: Vec<Vec<u8>>,
 }
 
 fn read(pool: &DescriptorPool, descriptor: &MethodDescriptor) -> Option<Method> {
@@ -188,6 +230,19 @@ mod tests {
                 method.full_name
             );
         }
+    }
+
+    #[test]
+    fn a_foreign_descriptor_set_cannot_change_a_policy_of_ours() {
+        let (ours, again) = (
+            Methods::load(),
+            Methods::load().with_descriptors(crate::DESCRIPTORS).unwrap(),
+        );
+        assert_eq!(ours.iter().count(), again.iter().count());
+        for method in ours.iter() {
+            assert_eq!(again.get(&method.path).unwrap().permission, method.permission);
+        }
+        assert!(Methods::load().with_descriptors(b"\x0a\x05nodes").is_err());
     }
 
     #[test]

@@ -1,86 +1,127 @@
-//! The connection to Redis: one multiplexed connection, opened when first needed, with a time limit for every command
-//! and a pause after every failure, so that a Redis that is away costs one request in a second 100 ms and the others
-//! nothing.
+//! The way to Redis: a small pool of connections, opened when first needed, with a time limit for every command and a
+//! pause after every failure, so that a Redis that is away costs one request in a second 100 ms and the others nothing.
 
-use redis::{Client, RedisResult, aio::MultiplexedConnection};
+use deadpool_redis::{
+    Connection, Manager, Pool, PoolConfig, PoolError, QueueMode, Runtime, TimeoutType, Timeouts,
+    redis::{AsyncConnectionConfig, RedisResult},
+};
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::time::timeout;
 
-/// How long a command may take, connecting included.
+/// How long a command may take, everything included: waiting for a connection, opening or checking it.
 pub(crate) const LIMIT: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_secs(1);
+/// More would only queue inside Redis, which runs one command at a time.
+const CONNECTIONS: usize = 16;
 
 pub(crate) struct Link {
-    client: Client,
+    pool: Pool,
     limit: Duration,
-    connection: Mutex<Option<MultiplexedConnection>>,
     started: Instant,
     /// Milliseconds after `started` until which Redis is not asked.
     paused_until: AtomicU64,
     away: AtomicBool,
 }
 
+/// Why a command has no answer.
+enum Failure {
+    /// Every connection is in use. Their users will say whether Redis is away: this is no reason to pause.
+    Busy,
+    /// What to log: never the error's text, which could quote a URL with a password.
+    Away(String),
+}
+
 impl Link {
+    /// Opens nothing yet; `None` where the URL cannot be used.
     pub(crate) fn new(url: &str, limit: Duration) -> Option<Self> {
-        let client = match Client::open(url) {
-            Ok(client) => client,
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limit))
+            .set_response_timeout(Some(limit));
+        let manager = match Manager::new_with_config(url, config) {
+            Ok(manager) => manager,
             Err(error) => {
-                // The kind only: the text could quote a URL with a password.
                 tracing::error!(kind = ?error.kind(), "redis.url cannot be used; running without a cache");
                 return None;
             }
         };
+        let pool = Pool::builder(manager)
+            .config(pool_config(limit))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("the timeouts have the runtime they need");
         Some(Self {
-            client,
+            pool,
             limit,
-            connection: Mutex::default(),
             started: Instant::now(),
             paused_until: AtomicU64::new(0),
             away: AtomicBool::new(false),
         })
     }
 
-    /// Runs one command; `None` where Redis is paused, too slow or failing.
-    pub(crate) async fn run<T>(&self, command: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> Option<T> {
+    /// Runs one command or script on a connection of its own; `None` where Redis is paused, too slow or failing.
+    pub(crate) async fn run<T>(&self, command: impl AsyncFnOnce(Connection) -> RedisResult<T>) -> Option<T> {
         if self.millis() < self.paused_until.load(Ordering::Relaxed) {
             return None;
         }
-        let outcome = timeout(self.limit, async { command(self.connection().await?).await }).await;
-        match outcome {
-            Ok(Ok(value)) => {
+        let run = async {
+            let connection = self.pool.get().await.map_err(|error| Failure::of(&error))?;
+            command(connection)
+                .await
+                .map_err(|error| Failure::Away(format!("{:?}", error.kind())))
+        };
+        let outcome = timeout(self.limit, run).await;
+        match outcome.unwrap_or_else(|_| Err(Failure::Away("no answer in time".to_owned()))) {
+            Ok(value) => {
                 if self.away.swap(false, Ordering::Relaxed) {
                     tracing::info!("redis answers again");
                 }
                 Some(value)
             }
-            Ok(Err(error)) => self.failed(&format!("{:?}", error.kind())).await,
-            Err(_) => self.failed("no answer in time").await,
+            Err(Failure::Busy) => None,
+            Err(Failure::Away(why)) => {
+                self.failed(&why);
+                None
+            }
         }
     }
 
-    async fn connection(&self) -> RedisResult<MultiplexedConnection> {
-        let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref() {
-            return Ok(connection.clone());
-        }
-        let connection = self.client.get_multiplexed_async_connection().await?;
-        Ok(slot.insert(connection).clone())
-    }
-
-    async fn failed<T>(&self, why: &str) -> Option<T> {
+    fn failed(&self, why: &str) {
         let pause = u64::try_from(PAUSE.as_millis()).expect("a second fits");
         self.paused_until.store(self.millis() + pause, Ordering::Relaxed);
-        *self.connection.lock().await = None;
+        // The connections stay: the pool asks each whether it still answers before it is used again. Closing them all
+        // because a busy machine was slow once would make it slower.
         if !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(why, "redis does not answer; running without the cache until it does");
         }
-        None
     }
 
     fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+impl Failure {
+    fn of(error: &PoolError) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
+            PoolError::Timeout(_) => Self::Away("no connection in time".to_owned()),
+            PoolError::Backend(error) => Self::Away(format!("{:?}", error.kind())),
+            _ => Self::Away("no connection".to_owned()),
+        }
+    }
+}
+
+/// No step of getting a connection may use up a command's whole time. The connection used last is taken first, so that few stay open.
+fn pool_config(limit: Duration) -> PoolConfig {
+    let mut config = PoolConfig::new(CONNECTIONS);
+    config.queue_mode = QueueMode::Lifo;
+    config.timeouts = Timeouts {
+        wait: Some(limit / 2),
+        create: Some(limit / 2),
+        recycle: Some(limit / 2),
+    };
+    config
 }

@@ -2,7 +2,7 @@
 //! the sealed value.
 
 use crate::link::Link;
-use redis::Script;
+use deadpool_redis::redis::{self, Script};
 use std::{
     hash::{BuildHasher, RandomState},
     sync::LazyLock,

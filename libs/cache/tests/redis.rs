@@ -1,6 +1,6 @@
 //! The cache against the real Redis of the running stack (`TENANTRY_WORLD` names its world.json).
 
-use redis::{Client, RedisResult, aio::MultiplexedConnection};
+use deadpool_redis::redis::{self, Client, RedisResult, aio::MultiplexedConnection};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},

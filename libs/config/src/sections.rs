@@ -72,7 +72,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// `gateway`, `registry`, `auth` or `business`
+    /// `gateway`, `registry`, `auth`, `business` or the name of an own service
     pub service: String,
     /// Shared with auth.
     pub secret: Secret,
@@ -211,13 +211,17 @@ impl Endpoint {
 
 impl Identity {
     /// # Errors
-    /// Unknown service name, a secret that can be guessed.
+    /// A name that is no service name, a secret that can be guessed.
     pub fn validate(&self, section: &str, _dev: bool) -> Result<(), ConfigError> {
-        let known = ["gateway", "registry", "auth", "business"];
-        if !known.contains(&self.service.as_str()) {
+        // Which names there are is auth's to say (`services.secrets`): that is where an own service is added.
+        let name = self.service.as_bytes();
+        let plain = name
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
+        if !(1..=40).contains(&name.len()) || !plain {
             return Err(ConfigError::invalid(
                 format!("{section}.service"),
-                format!("must be one of {}", known.join(", ")),
+                "must be 1 to 40 characters of a-z, 0-9 and '-'",
             ));
         }
         if self.secret.expose().len() < 32 {

@@ -1,16 +1,17 @@
-//! The syntax of a compact JWS, as strictly as our own tokens allow: three base64url parts, an exact header, and JSON
-//! without duplicate names. Nothing here decides about trust.
+//! What our tokens are stricter about than the library that decodes them: an exact header, and claims that are one JSON
+//! object without duplicate names. Nothing here decides about trust.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
-use std::{collections::HashSet, fmt};
+use serde_json::{Map, Value};
+use std::fmt;
 
 /// The only header our tokens have. Unknown names fail, and with them `crit`, `b64`, `jku`, `jwk`, `x5u`, `x5c`, `zip`,
 /// `enc` and `cty`; serde refuses duplicates.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Header {
     pub(crate) alg: String,
@@ -18,86 +19,73 @@ pub(crate) struct Header {
     pub(crate) kid: String,
 }
 
-/// A token taken apart; `signed` is what the signature covers.
-pub(crate) struct Parts<'a> {
-    pub(crate) header: Header,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) signed: &'a [u8],
-    pub(crate) signature: Vec<u8>,
+pub(crate) fn header(token: &str) -> Option<Header> {
+    let (header, _) = token.split_once('.')?;
+    let bytes = B64.decode(header).ok()?;
+    // An array would also do for the derived `Deserialize`.
+    (bytes.first() == Some(&b'{')).then(|| serde_json::from_slice(&bytes).ok())?
 }
 
-pub(crate) fn split(token: &str) -> Option<Parts<'_>> {
-    let (signed, signature) = token.rsplit_once('.')?;
-    let (header, payload) = signed.split_once('.')?;
-    if payload.contains('.') {
-        return None;
+/// One JSON object in which no object names anything twice.
+pub(crate) struct Object(pub(crate) Value);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        match NoDuplicates::deserialize(input)?.0 {
+            object @ Value::Object(_) => Ok(Self(object)),
+            _ => Err(D::Error::custom("not an object")),
+        }
     }
-    // The decoder refuses padding, other alphabets, line breaks and non-zero trailing bits.
-    let header = serde_json::from_slice(&B64.decode(header).ok()?).ok()?;
-    let (payload, signature) = (B64.decode(payload).ok()?, B64.decode(signature).ok()?);
-    Some(Parts {
-        header,
-        payload,
-        signed: signed.as_bytes(),
-        signature,
-    })
 }
 
-pub(crate) fn part(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    Ok(B64.encode(serde_json::to_vec(value)?))
-}
-
-/// Whether the bytes are one JSON object in which no object names anything twice.
-pub(crate) fn is_plain_object(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&b'{') && serde_json::from_slice::<NoDuplicates>(bytes).is_ok()
-}
-
-struct NoDuplicates;
+struct NoDuplicates(Value);
 
 impl<'de> Deserialize<'de> for NoDuplicates {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(Walk)
+        input.deserialize_any(Walk).map(Self)
     }
 }
 
 struct Walk;
 
 impl<'de> Visitor<'de> for Walk {
-    type Value = NoDuplicates;
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON without duplicate names")
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoDuplicates, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
-            map.next_value::<NoDuplicates>()?;
-            if !seen.insert(name) {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, NoDuplicates(value))) = map.next_entry::<String, _>()? {
+            if object.insert(name, value).is_some() {
                 return Err(A::Error::custom("a name occurs twice"));
             }
         }
-        Ok(NoDuplicates)
+        Ok(Value::Object(object))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<NoDuplicates, A::Error> {
-        while seq.next_element::<NoDuplicates>()?.is_some() {}
-        Ok(NoDuplicates)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(NoDuplicates(value)) = seq.next_element()? {
+            list.push(value);
+        }
+        Ok(Value::Array(list))
     }
-    fn visit_unit<E>(self) -> Result<NoDuplicates, E> {
-        Ok(NoDuplicates)
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
-    fn visit_bool<E>(self, _: bool) -> Result<NoDuplicates, E> {
-        Ok(NoDuplicates)
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
-    fn visit_i64<E>(self, _: i64) -> Result<NoDuplicates, E> {
-        Ok(NoDuplicates)
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
-    fn visit_u64<E>(self, _: u64) -> Result<NoDuplicates, E> {
-        Ok(NoDuplicates)
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
-    fn visit_f64<E>(self, _: f64) -> Result<NoDuplicates, E> {
-        Ok(NoDuplicates)
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
-    fn visit_str<E>(self, _: &str) -> Result<NoDuplicates, E> {
-        Ok(NoDuplicates)
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 }

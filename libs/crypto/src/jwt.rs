@@ -1,16 +1,15 @@
-//! ES256 tokens (JWS, RFC 7515 and 7518 3.4) on `ring`, for our own tokens only.
+//! ES256 tokens, for our own use only: `jsonwebtoken` encodes, decodes and validates them, with `ring` under it.
 //!
 //! The verifier accepts one algorithm, one `typ`, one audience and one issuer at a time, and keys only from the set it
-//! was given: a token never says how it wants to be verified. Time is an argument.
+//! was given: a token never says how it wants to be verified. Time is an argument, so the times are compared here.
 
-use crate::jws;
+use crate::{es256, jws};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use ring::{
     rand::SystemRandom,
-    signature::{
-        self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
-    },
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -128,8 +127,7 @@ fn thumbprint(x: &str, y: &str) -> String {
 
 /// Signs tokens with one P-256 key.
 pub struct Es256Signer {
-    key: EcdsaKeyPair,
-    random: SystemRandom,
+    key: EncodingKey,
     jwk: Jwk,
 }
 
@@ -150,11 +148,11 @@ impl Es256Signer {
     /// # Errors
     /// Where the bytes are not a P-256 key.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, JwtError> {
-        let random = SystemRandom::new();
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &random).map_err(|_| JwtError::Key)?;
-        let jwk = Jwk::new(key.public_key().as_ref())?;
-        Ok(Self { key, random, jwk })
+        let pair = es256::key_pair(der).ok_or(JwtError::Key)?;
+        Ok(Self {
+            key: EncodingKey::from_ec_der(der),
+            jwk: Jwk::new(pair.public_key().as_ref())?,
+        })
     }
     /// The key's RFC 7638 thumbprint.
     #[must_use]
@@ -171,19 +169,11 @@ impl Es256Signer {
     /// # Errors
     /// Claims that are no JSON object, or a token that verifiers would refuse for its size.
     pub fn sign<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, JwtError> {
-        let header = jws::Header {
-            alg: ALG.to_owned(),
-            typ: typ.to_owned(),
-            kid: self.jwk.kid.clone(),
-        };
-        let header = jws::part(&header).map_err(|_| JwtError::Malformed)?;
-        let claims = jws::part(claims).map_err(|_| JwtError::Claims)?;
-        let signed = format!("{header}.{claims}");
-        let signature = self
-            .key
-            .sign(&self.random, signed.as_bytes())
-            .map_err(|_| JwtError::Signature)?;
-        let token = format!("{signed}.{}", B64.encode(signature.as_ref()));
+        es256::install();
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(self.jwk.kid.clone());
+        let token = jsonwebtoken::encode(&header, claims, &self.key).map_err(|error| refusal(&error))?;
         if token.len() > MAX_TOKEN {
             Err(JwtError::Malformed)
         } else {
@@ -201,7 +191,7 @@ impl fmt::Debug for Es256Signer {
 /// Verifies tokens with the keys it was made from, and no others.
 #[derive(Clone, Debug, Default)]
 pub struct Es256Verifier {
-    points: HashMap<String, Vec<u8>>,
+    keys: HashMap<String, DecodingKey>,
 }
 
 /// What every token of ours must say, besides the claims of its type.
@@ -221,18 +211,18 @@ impl Es256Verifier {
     /// # Errors
     /// Where a key is not a P-256 signing key under its own thumbprint.
     pub fn from_jwks(keys: &[Jwk]) -> Result<Self, JwtError> {
-        let points = keys
+        let keys = keys
             .iter()
-            .map(|jwk| Some((jwk.kid.clone(), jwk.point()?)))
+            .map(|jwk| Some((jwk.kid.clone(), DecodingKey::from_ec_der(&jwk.point()?))))
             .collect::<Option<_>>();
         Ok(Self {
-            points: points.ok_or(JwtError::Key)?,
+            keys: keys.ok_or(JwtError::Key)?,
         })
     }
     /// Whether it has a key, for "fetch the set again" decisions.
     #[must_use]
     pub fn knows(&self, kid: &str) -> bool {
-        self.points.contains_key(kid)
+        self.keys.contains_key(kid)
     }
     /// Verifies a token and returns its claims.
     ///
@@ -246,11 +236,12 @@ impl Es256Verifier {
         iss: &str,
         now: DateTime<Utc>,
     ) -> Result<T, JwtError> {
-        let payload = self.verified_payload(token, expected_typ)?;
-        if !jws::is_plain_object(&payload) {
-            return Err(JwtError::Claims);
-        }
-        let standard: Standard = serde_json::from_slice(&payload).map_err(|_| JwtError::Claims)?;
+        es256::install();
+        let key = self.key_for(token, expected_typ)?;
+        let decoded = jsonwebtoken::decode::<jws::Object>(token, key, &validation(aud, iss));
+        let claims = decoded.map_err(|error| refusal(&error))?.claims.0;
+        // The library also takes lists of audiences and issuers and rounds times; ours are one text and whole seconds.
+        let standard = Standard::deserialize(&claims).map_err(|_| JwtError::Claims)?;
         if standard.iss != iss {
             return Err(JwtError::Issuer);
         }
@@ -258,27 +249,46 @@ impl Es256Verifier {
             return Err(JwtError::Audience);
         }
         check_times(&standard, now.timestamp())?;
-        serde_json::from_slice(&payload).map_err(|_| JwtError::Claims)
+        T::deserialize(claims).map_err(|_| JwtError::Claims)
     }
 
-    fn verified_payload(&self, token: &str, expected_typ: &str) -> Result<Vec<u8>, JwtError> {
+    /// The key that a token of this type may name. Nothing in it is trusted yet.
+    fn key_for(&self, token: &str, expected_typ: &str) -> Result<&DecodingKey, JwtError> {
         if token.len() > MAX_TOKEN {
             return Err(JwtError::Malformed);
         }
-        let parts = jws::split(token).ok_or(JwtError::Malformed)?;
-        if parts.header.alg != ALG {
+        let header = jws::header(token).ok_or(JwtError::Malformed)?;
+        if header.alg != ALG {
             return Err(JwtError::Algorithm);
         }
-        if parts.header.typ != expected_typ {
+        if header.typ != expected_typ {
             return Err(JwtError::Type);
         }
-        let point = self.points.get(&parts.header.kid).ok_or(JwtError::UnknownKey)?;
-        // The fixed form is exactly r | s in 64 bytes: DER and appended bytes fail; r = 0 or s = 0 fails inside ring.
-        let algorithm: &dyn signature::VerificationAlgorithm = &ECDSA_P256_SHA256_FIXED;
-        UnparsedPublicKey::new(algorithm, point)
-            .verify(parts.signed, &parts.signature)
-            .map_err(|_| JwtError::Signature)?;
-        Ok(parts.payload)
+        self.keys.get(&header.kid).ok_or(JwtError::UnknownKey)
+    }
+}
+
+/// Everything but the times, which the library would compare with the system's clock.
+fn validation(aud: &str, iss: &str) -> Validation {
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.set_required_spec_claims(&["exp", "aud", "iss"]);
+    validation.set_audience(&[aud]);
+    validation.set_issuer(&[iss]);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
+
+fn refusal(error: &jsonwebtoken::errors::Error) -> JwtError {
+    match error.kind() {
+        ErrorKind::InvalidAlgorithm | ErrorKind::MissingAlgorithm => JwtError::Algorithm,
+        ErrorKind::InvalidSignature => JwtError::Signature,
+        ErrorKind::InvalidEcdsaKey | ErrorKind::InvalidKeyFormat => JwtError::Key,
+        ErrorKind::InvalidAudience => JwtError::Audience,
+        ErrorKind::InvalidIssuer => JwtError::Issuer,
+        // The header was read before: what is no JSON, or lacks a claim, are the claims.
+        ErrorKind::Json(_) | ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => JwtError::Claims,
+        _ => JwtError::Malformed,
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use chrono::Duration;
+use ring::signature;
 use serde_json::{Value, json};
 
 const TYP: &str = "txn+jwt";
@@ -29,8 +30,9 @@ fn check(verifier: &Es256Verifier, token: &str) -> Result<Value, JwtError> {
 /// A token with any header and payload, signed correctly: what a holder of the key could make.
 fn forge(signer: &Es256Signer, header: &str, payload: &str) -> String {
     let signed = format!("{}.{}", B64.encode(header), B64.encode(payload));
-    let signature = signer.key.sign(&signer.random, signed.as_bytes()).expect("signs");
-    format!("{signed}.{}", B64.encode(signature.as_ref()))
+    es256::install();
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &signer.key, Algorithm::ES256).expect("signs");
+    format!("{signed}.{signature}")
 }
 fn header(signer: &Es256Signer, extra: &str) -> String {
     format!(r#"{{"alg":"ES256","typ":"{TYP}","kid":"{}"{extra}}}"#, signer.kid())
@@ -124,16 +126,17 @@ fn only_the_fixed_signature_form_is_accepted() {
     let token = key.sign(TYP, &claims()).expect("signs");
     let (signed, signature) = token.rsplit_once('.').expect("three parts");
     let raw = B64.decode(signature).expect("base64");
+    let random = SystemRandom::new();
     let der_key = EcdsaKeyPair::from_pkcs8(
         &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
-        EcdsaKeyPair::generate_pkcs8(&signature::ECDSA_P256_SHA256_ASN1_SIGNING, &key.random)
+        EcdsaKeyPair::generate_pkcs8(&signature::ECDSA_P256_SHA256_ASN1_SIGNING, &random)
             .expect("key")
             .as_ref(),
-        &key.random,
+        &random,
     )
     .expect("key");
     let der = der_key
-        .sign(&key.random, signed.as_bytes())
+        .sign(&random, signed.as_bytes())
         .expect("signs")
         .as_ref()
         .to_vec();

@@ -3,6 +3,7 @@
 //! It must never store keys, talk to a network or read a clock: keys come through [`KeySource`], time is an argument.
 //! No type that holds key material can be printed.
 
+mod es256;
 mod jws;
 pub mod jwt;
 pub mod keyring;

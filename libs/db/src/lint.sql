@@ -11,7 +11,7 @@ WITH tables AS (
     SELECT t.name, p.polname, coalesce(pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) AS reads,
            coalesce(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), pg_catalog.pg_get_expr(p.polqual, p.polrelid)) AS writes,
            EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) u LEFT JOIN pg_catalog.pg_roles r ON r.oid = u
-                    WHERE r.rolname IS NULL OR r.rolname NOT LIKE 'tenantry\_%\_sys') AS for_requests
+                    WHERE r.rolname IS NULL OR (r.rolname NOT LIKE 'tenantry\_%\_sys' AND r.rolname <> 'tenantry_owner')) AS for_requests
       FROM tables t JOIN pg_catalog.pg_policy p ON p.polrelid = t.oid
      WHERE t.has_tenant AND p.polpermissive
 )

@@ -1,12 +1,14 @@
 //! Migrations: a job of their own under an advisory lock, as `tenantry_owner`. `run` only compares.
 
-use crate::{PoolSettings, error::map_error, settings};
+use crate::{error::map_error, settings};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row,
     migrate::{MigrateError, Migrator},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use tenantry_kernel::{Error, Reason, Result};
+
+const CONNECT: Duration = Duration::from_secs(5);
 
 static TENANCY: Migrator = sqlx::migrate!("migrations/tenancy");
 
@@ -126,10 +128,11 @@ pub async fn ensure_current(url: &str, schema: &str, migrator: &Migrator) -> Res
 }
 
 async fn connect(url: &str) -> Result<PgConnection> {
-    settings::options(&PoolSettings::new(url, 1).url)?
-        .connect()
-        .await
-        .map_err(map_error)
+    let options = settings::options(url)?;
+    match tokio::time::timeout(CONNECT, options.connect()).await {
+        Ok(done) => done.map_err(map_error),
+        Err(_) => Err(Error::unavailable("the database does not answer")),
+    }
 }
 
 /// Schema names of ours are plain identifiers; anything else would have to be quoted everywhere.

@@ -10,8 +10,7 @@ use tenantry_config::Listen;
 use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds};
 use tenantry_telemetry::RequestMetrics;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{body::Body, server::NamedService, service::Routes};
+use tonic::{body::Body, server::NamedService, service::Routes, transport::server::TcpIncoming};
 
 /// A service's server, put together in its `wiring.rs`.
 pub struct Server {
@@ -26,6 +25,7 @@ pub struct Server {
     faults: Faults,
     routes: Routes,
     names: Vec<&'static str>,
+    descriptors: Vec<&'static [u8]>,
 }
 
 impl Server {
@@ -44,6 +44,7 @@ impl Server {
             faults: Faults::default(),
             routes: Routes::default(),
             names: Vec::new(),
+            descriptors: Vec::new(),
         }
     }
     /// Who calls.
@@ -80,6 +81,13 @@ impl Server {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+    /// Makes the methods of a service known that is not one of ours: its encoded `FileDescriptorSet` with imports.
+    /// A method without a policy is refused at start; a service whose descriptors are missing would run without the stack.
+    #[must_use]
+    pub fn descriptors(mut self, encoded: &'static [u8]) -> Self {
+        self.descriptors.push(encoded);
         self
     }
     /// Adds a gRPC service.
@@ -121,19 +129,22 @@ impl Server {
         }
         let layer = StackLayer(Arc::new(self.stack()?));
         let mut routes = std::mem::take(&mut self.routes).add_service(health);
-        for reflection in reflection(&self.names)? {
+        for reflection in reflection(&self.names, &self.descriptors)? {
             routes = reflection(routes);
         }
         tracing::info!(service = self.service, %address, admin = %self.listen.admin, "serving");
         let draining = stop.clone();
+        // The builder's own setting does not reach a listener that is given: without this every answer waits 40 ms for an
+        // acknowledgement (Nagle).
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .max_connection_age(Duration::from_secs(600))
+            // No max_connection_age: a client learns of the GOAWAY only by the request that it loses to it, because a
+            // route or revocation stream holds the connection open. Clients follow DNS themselves (channel.rs).
             .layer(layer)
             .add_routes(routes.prepare())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), draining.cancelled_owned());
+            .serve_with_incoming_shutdown(incoming, draining.cancelled_owned());
         let limit = async {
             stop.cancelled().await;
             tokio::time::sleep(shutdown::LIMIT).await;
@@ -151,7 +162,7 @@ impl Server {
         let missing = |part: &'static str| Error::internal(format!("wiring: no {part}"));
         Ok(Stack {
             service: self.service,
-            methods: Methods::load(),
+            methods: self.methods()?,
             authenticator: self.authenticator.take().ok_or_else(|| missing("authenticator"))?,
             resolver: self.resolver.take().ok_or_else(|| missing("resolver"))?,
             revocations: self.revocations.take().ok_or_else(|| missing("revocations"))?,
@@ -161,15 +172,36 @@ impl Server {
             in_flight: Stack::in_flight(),
         })
     }
+
+    /// Every served service must be in the table: an unknown method would pass the stack without a policy.
+    fn methods(&self) -> Result<Methods, Error> {
+        let mut methods = Methods::load();
+        for encoded in &self.descriptors {
+            methods = methods.with_descriptors(encoded).map_err(Error::internal)?;
+        }
+        match self
+            .names
+            .iter()
+            .find(|name| methods.pool().get_service_by_name(name).is_none())
+        {
+            Some(name) => Err(Error::internal(format!(
+                "wiring: no descriptors of {name}; see Server::descriptors"
+            ))),
+            None => Ok(methods),
+        }
+    }
 }
 
 type AddReflection = Box<dyn FnOnce(Routes) -> Routes + Send>;
 
 /// Reflection in v1 and v1alpha (older clients ask only for v1alpha), limited to what this process serves.
-fn reflection(names: &[&'static str]) -> Result<Vec<AddReflection>, Error> {
+fn reflection(names: &[&'static str], descriptors: &[&'static [u8]]) -> Result<Vec<AddReflection>, Error> {
     let builder = || {
         let mut builder =
             tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        for encoded in descriptors {
+            builder = builder.register_encoded_file_descriptor_set(encoded);
+        }
         for name in names {
             builder = builder.with_service_name(*name);
         }

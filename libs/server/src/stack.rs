@@ -147,7 +147,7 @@ impl Stack {
             None => Ok(serving.await),
         };
         match served {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => unreadable(&response).map_or(response, |error| refuse(&error, request_id)),
             Ok(Err(_panic)) => {
                 let error = Error::internal("a handler panicked");
                 tracing::error!(%request_id, "a handler panicked");
@@ -200,6 +200,27 @@ where
     match inner.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
+    }
+}
+
+/// The library answers a message that it cannot decode with INTERNAL and no details. No handler of ours fails without a
+/// reason, so what has none is about the caller's bytes.
+fn unreadable(response: &Response<Body>) -> Option<Error> {
+    if response.headers().contains_key(REASON_HEADER) {
+        return None;
+    }
+    let status = tonic::Status::from_header_map(response.headers())?;
+    let what = status.message();
+    match status.code() {
+        tonic::Code::Internal | tonic::Code::Unimplemented => Some(Error::new(
+            Reason::MalformedRequest,
+            format!("The request cannot be read: {what}. Send one message of the method's type, complete and uncompressed."),
+        )),
+        tonic::Code::OutOfRange => Some(Error::new(
+            Reason::RequestTooLarge,
+            format!("The request is too large: {what}."),
+        )),
+        _ => None,
     }
 }
 

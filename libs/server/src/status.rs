@@ -95,8 +95,8 @@ const fn fallback(code: Code) -> Reason {
         Code::ResourceExhausted => Reason::Overloaded,
         Code::Unimplemented => Reason::Unimplemented,
         Code::DeadlineExceeded => Reason::DeadlineExceeded,
-        Code::Cancelled => Reason::Cancelled,
-        Code::Unavailable => Reason::Unavailable,
+        // Nobody of ours cancelled it: the connection ended under the call.
+        Code::Cancelled | Code::Unavailable => Reason::Unavailable,
         Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => Reason::Internal,
     }
 }

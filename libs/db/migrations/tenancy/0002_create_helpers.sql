@@ -22,7 +22,10 @@ BEGIN
         EXECUTE pg_catalog.format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %s TO %I', relation, role);
     END LOOP;
     FOREACH role IN ARRAY service_roles LOOP
-        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION tenancy.current_tenant() TO %I', role);
+        -- Only where it is missing: every grant rewrites the function's one catalog row, and two at once fail.
+        IF NOT pg_catalog.has_function_privilege(role, 'tenancy.current_tenant()', 'EXECUTE') THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION tenancy.current_tenant() TO %I', role);
+        END IF;
     END LOOP;
     IF pg_catalog.cardinality(service_roles) > 0 THEN
         -- The scalar sub-select is evaluated once a statement, not once a row.

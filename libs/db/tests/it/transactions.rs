@@ -1,10 +1,6 @@
 //! Deadlines, lost connections, retries, migrations.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test may fail by panic and use the real clock"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use crate::world::{World, call, good, id, run, tenant, token};
 use sqlx::{Row, migrate::Migration};

@@ -1,7 +1,5 @@
 //! What a consumer sees, and what becomes of messages it cannot or will not handle.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
-
 use crate::world::{World, record};
 use lapin::{
     BasicProperties,

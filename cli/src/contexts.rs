@@ -1,0 +1,189 @@
+//! Contexts: signed-in sessions in one file, 0600, under the user's configuration directory. Every change happens under
+//! a lock: a refresh token works once, so two processes must not use the same one.
+
+use crate::{Failure, args::Globals, output};
+use clap::Subcommand;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// `tenantctl context`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContextCommand {
+    /// All contexts; the current one is marked
+    #[command(after_help = "Example:\n  tenantctl context list")]
+    List,
+    /// Make a context the current one
+    #[command(after_help = "Example:\n  tenantctl context use acme")]
+    Use {
+        /// As `context list` shows it
+        name: String,
+    },
+}
+
+/// One session.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Context {
+    /// URL of the gateway.
+    pub(crate) server: String,
+    /// Short name of the tenant.
+    pub(crate) tenant: Option<String>,
+    /// Who signed in.
+    pub(crate) email: String,
+    /// 300 s.
+    pub(crate) access_token: String,
+    /// Works once.
+    pub(crate) refresh_token: String,
+}
+
+/// The file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Contexts {
+    /// The one that is used without `--context`.
+    pub(crate) current: Option<String>,
+    /// By name.
+    pub(crate) contexts: BTreeMap<String, Context>,
+}
+
+/// Runs `context list|use`.
+///
+/// # Errors
+/// Unknown name; a file that cannot be read or written.
+pub(crate) fn run(globals: &Globals, command: &ContextCommand) -> Result<(), Failure> {
+    match command {
+        ContextCommand::List => list(globals),
+        ContextCommand::Use { name } => {
+            change(|all| {
+                all.get(name)?;
+                all.current = Some(name.clone());
+                Ok(())
+            })?;
+            output::say(&format!("The current context is {name} now."));
+            Ok(())
+        }
+    }
+}
+
+fn list(globals: &Globals) -> Result<(), Failure> {
+    let all = read(&path()?)?;
+    let row = |(name, context): (&String, &Context)| {
+        json!({
+            "current": all.current.as_ref() == Some(name), "name": name, "server": context.server,
+            "tenant": context.tenant, "email": context.email, "mark": if all.current.as_ref() == Some(name) { "*" } else { "" },
+        })
+    };
+    let rows: Vec<_> = all.contexts.iter().map(row).collect();
+    globals.output.list(
+        &[
+            ("CURRENT", "/mark"),
+            ("NAME", "/name"),
+            ("SERVER", "/server"),
+            ("TENANT", "/tenant"),
+            ("EMAIL", "/email"),
+        ],
+        &rows,
+    )
+}
+
+impl Contexts {
+    /// By name.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub(crate) fn get(&self, name: &str) -> Result<&Context, Failure> {
+        self.contexts.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                "there is none; see `tenantctl login --help`".to_owned()
+            } else {
+                format!("there are: {}", known.join(", "))
+            };
+            Failure::usage(format!("no context '{name}': {known}"))
+        })
+    }
+}
+
+/// Where the file is.
+///
+/// # Errors
+/// Where no home directory is known.
+pub(crate) fn path() -> Result<PathBuf, Failure> {
+    let base = tenantry_config::env_var("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
+    let base = base.ok_or_else(|| Failure::other("no home directory is known: set XDG_CONFIG_HOME"))?;
+    Ok(base.join("tenantry").join("contexts.json"))
+}
+
+/// Reads the file; a missing one is empty.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<Contexts, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map_err(|error| Failure::other(format!("{}: {error}", path.display())))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Contexts::default()),
+        Err(error) => Err(Failure::other(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Changes the file under its lock.
+///
+/// # Errors
+/// What `edit` says; a file that cannot be written.
+pub(crate) fn change<T>(edit: impl FnOnce(&mut Contexts) -> Result<T, Failure>) -> Result<T, Failure> {
+    let path = path()?;
+    let _lock = lock(&path)?;
+    let mut all = read(&path)?;
+    let result = edit(&mut all)?;
+    write_private(&path, &serde_json::to_vec_pretty(&all)?)?;
+    Ok(result)
+}
+
+/// Waits for the file's lock; dropping it opens the lock.
+///
+/// # Errors
+/// Where the lock file cannot be made.
+pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
+    if let Some(directory) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Writes a whole file that only its owner can read: a reader sees the old one or the new one.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let new = path.with_extension("new");
+    let failed = |error: std::io::Error| Failure::other(format!("{}: {error}", new.display()));
+    let removed = fs::remove_file(&new);
+    drop(removed); // whatever was left there, with whatever mode
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .map_err(failed)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)
+}

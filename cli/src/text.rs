@@ -1,0 +1,123 @@
+//! Small codecs: percent escapes for paths, random passwords, reading secrets.
+
+use crate::Failure;
+use std::{
+    io::{IsTerminal, Read},
+    path::Path,
+};
+
+/// Encodes one path segment.
+#[must_use]
+pub(crate) fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// `tenants/x` from `x` or `tenants/x`, each segment encoded.
+#[must_use]
+pub(crate) fn resource(collection: &str, given: &str) -> String {
+    let full = if given.starts_with(&format!("{collection}/")) {
+        given.to_owned()
+    } else {
+        format!("{collection}/{given}")
+    };
+    full.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// 144 random bits in 24 characters that need no quoting anywhere.
+///
+/// # Errors
+/// Where the system gives no random bytes.
+pub(crate) fn password() -> Result<String, Failure> {
+    const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._";
+    let mut bytes = [0_u8; 24];
+    // The TLS provider's generator: the only source of random bytes that is linked anyway.
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| Failure::other("the system gives no random bytes"))?;
+    Ok(bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
+        .collect())
+}
+
+/// A secret from stdin (its first line).
+///
+/// # Errors
+/// Where stdin cannot be read or is empty.
+pub(crate) fn secret_from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().lock().take(8_192).read_to_string(&mut text)?;
+    first_line(&text).ok_or_else(|| Failure::usage("stdin holds no password"))
+}
+
+/// A secret typed by a person, without an echo.
+///
+/// # Errors
+/// Where there is no terminal to ask at.
+pub(crate) fn secret_from_prompt(prompt: &str) -> Result<String, Failure> {
+    let terminal = console::Term::stderr();
+    if !std::io::stdin().is_terminal() || !terminal.is_term() {
+        return Err(Failure::usage(
+            "there is no terminal to ask for the password: use --password-stdin or --env-file",
+        ));
+    }
+    terminal.write_str(prompt)?;
+    Ok(terminal.read_secure_line()?)
+}
+
+/// The value of `key` in a file of `KEY=value` lines.
+///
+/// # Errors
+/// Where the file cannot be read or has no such key.
+pub(crate) fn secret_from_env_file(path: &Path, key: &str) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let value = text.lines().filter_map(|line| {
+        line.trim()
+            .strip_prefix("export ")
+            .unwrap_or(line.trim())
+            .split_once('=')
+    });
+    let value = value
+        .filter(|(name, _)| name.trim() == key)
+        .map(|(_, value)| unquote(value.trim()))
+        .next_back();
+    value
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| Failure::usage(format!("{} has no {key}=", path.display())))
+}
+
+fn unquote(text: &str) -> String {
+    let inner = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text).to_owned()
+}
+
+fn first_line(text: &str) -> Option<String> {
+    text.lines().next().map(str::to_owned).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_path() {
+        assert_eq!(resource("tenants", "acme"), "tenants/acme");
+        assert_eq!(resource("tenants", "tenants/acme"), "tenants/acme");
+        assert_eq!(resource("tenants", "a?b#c d"), "tenants/a%3Fb%23c%20d");
+    }
+
+    #[test]
+    fn passwords_differ() {
+        let (a, b) = (password().unwrap(), password().unwrap());
+        assert!(a.len() == 24 && a != b);
+    }
+}

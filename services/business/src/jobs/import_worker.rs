@@ -1,0 +1,304 @@
+//! Runs imports: claims one by lease, checks all rows, writes them. Killed at any point, another worker takes over when
+//! the lease ends; what a lost worker still tries to commit is refused, because its claim is part of every transaction.
+
+use super::{import_apply::Applied, import_read, import_validate::Validator};
+use crate::{
+    app::{Contexts, Parts},
+    domain::{
+        ObjectType,
+        import::{ImportState, Plan, RowError},
+        operation::{Failure, Operation, State, is_transient},
+        record::within_limit,
+    },
+    store::{
+        self,
+        operation::{self, Claim},
+    },
+};
+use std::{sync::Arc, time::Duration};
+use tenantry_kernel::{Ctx, Error, Principal, Reason, RequestId, Resolve, Result, TenantRoute, TenantStatus};
+use tenantry_server::Faults;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// A worker that is silent this long has lost its claim.
+pub(super) const LEASE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_secs(1);
+const AT_ONCE: usize = 3;
+/// After this many tries of one step an error that should pass is taken for one that does not.
+const MOST_ATTEMPTS: i32 = 20;
+
+/// The worker of this process.
+#[derive(Clone)]
+pub struct Worker {
+    parts: Parts,
+    contexts: Arc<dyn Contexts>,
+    resolver: Arc<dyn Resolve>,
+    faults: Faults,
+    wake: Arc<Notify>,
+}
+
+impl Worker {
+    /// `wake` is notified when an import was started here.
+    #[must_use]
+    pub fn new(
+        parts: Parts,
+        contexts: Arc<dyn Contexts>,
+        resolver: Arc<dyn Resolve>,
+        faults: Faults,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self {
+            parts,
+            contexts,
+            resolver,
+            faults,
+            wake,
+        }
+    }
+
+    /// Runs until `stop`; what is cut off is taken over by the next worker.
+    pub async fn run(self, stop: CancellationToken) {
+        // Dropped at the end, and with it every import in work.
+        let mut work = JoinSet::new();
+        while !stop.is_cancelled() {
+            match self.claim(AT_ONCE.saturating_sub(work.len())).await {
+                Ok(claims) => {
+                    for claim in claims {
+                        let worker = self.clone();
+                        work.spawn(async move { worker.work(claim).await });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(reason = %error.reason(), cause = ?std::error::Error::source(&error), "imports wait");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => {}
+                Some(_) = work.join_next() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+
+    /// Claims what is due and runs it; how many were claimed.
+    ///
+    /// # Errors
+    /// Where nothing can be claimed.
+    pub async fn run_once(&self) -> Result<usize> {
+        let claims = self.claim(AT_ONCE).await?;
+        futures::future::join_all(claims.iter().map(|claim| self.work(*claim))).await;
+        Ok(claims.len())
+    }
+
+    async fn claim(&self, free: usize) -> Result<Vec<Claim>> {
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let owner = self.parts.ids.new_v7();
+        let mut tx = self.parts.store.begin_system("claim_imports").await?;
+        let claims = operation::claim(&mut tx, owner, i64::try_from(free).unwrap_or(1), LEASE).await?;
+        tx.commit().await?;
+        Ok(claims)
+    }
+
+    /// Every outcome ends in the operation's row; where even that fails, the lease runs out and the work is repeated.
+    async fn work(&self, claim: Claim) {
+        let outcome = self.import(claim).await;
+        let Err(error) = outcome else { return };
+        let (tenant, operation) = (claim.tenant, claim.operation);
+        if error.reason() == Reason::Conflict && std::error::Error::source(&error).is_none() {
+            tracing::info!(tenant.id = %tenant, %operation, "another worker has this import now");
+            return;
+        }
+        tracing::warn!(tenant.id = %tenant, %operation, reason = %error.reason(), cause = ?std::error::Error::source(&error), "an import stopped");
+        if let Err(second) = self.settle(claim, &error).await {
+            tracing::warn!(tenant.id = %tenant, %operation, reason = %second.reason(), "the end of an import could not be noted yet");
+        }
+    }
+
+    async fn import(&self, claim: Claim) -> Result<()> {
+        let route = self.resolver.by_id(claim.tenant).await?;
+        if route.status != TenantStatus::Active {
+            return Err(Error::new(
+                Reason::Unavailable,
+                "The tenant is not active; the import waits.",
+            ));
+        }
+        let ctx = context(&*self.contexts, &self.parts, &claim, &route).await?;
+        let mut tx = self.parts.store.begin(&ctx).await?;
+        let found = operation::fetch(&mut tx, claim.tenant, claim.operation).await?;
+        tx.commit().await?;
+        let found = found.ok_or_else(Error::not_found)?;
+        let plan: Plan = serde_json::from_value(found.input.clone()).map_err(Error::internal)?;
+        let run = Run {
+            parts: self.parts.clone(),
+            contexts: self.contexts.clone(),
+            faults: self.faults.clone(),
+            route,
+            claim,
+            plan,
+            creator: found.creator.clone(),
+        };
+        run.go(&found).await
+    }
+
+    async fn settle(&self, claim: Claim, error: &Error) -> Result<()> {
+        let route = self.resolver.by_id(claim.tenant).await?;
+        let ctx = context(&*self.contexts, &self.parts, &claim, &route).await?;
+        let mut tx = self.parts.store.begin(&ctx).await?;
+        if is_transient(error) && claim.attempt < MOST_ATTEMPTS {
+            let delay = Duration::from_millis(500) * 2_u32.pow(claim.attempt.clamp(0, 6).unsigned_abs());
+            operation::retry_later(&mut tx, &claim, error.public(), delay).await?;
+            return tx.commit().await;
+        }
+        fail(&mut tx, &claim, &Failure::of(error)).await?;
+        tx.commit().await
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Worker(..)")
+    }
+}
+
+/// One import that this worker has claimed.
+#[derive(Clone)]
+pub(super) struct Run {
+    pub(super) parts: Parts,
+    contexts: Arc<dyn Contexts>,
+    pub(super) faults: Faults,
+    pub(super) route: Arc<TenantRoute>,
+    pub(super) claim: Claim,
+    pub(super) plan: Plan,
+    pub(super) creator: String,
+}
+
+impl Run {
+    async fn go(&self, found: &Operation) -> Result<()> {
+        if found.cancel_requested {
+            return self.cancelled().await;
+        }
+        let object_type = self.object_type().await?;
+        if found.step == "validate" {
+            let Some(errors) = self.validate(&object_type).await? else {
+                return self.cancelled().await;
+            };
+            if !errors.is_empty() {
+                return self.refused(errors).await;
+            }
+            if self.report("apply", 0).await? {
+                return self.cancelled().await;
+            }
+        }
+        let done = if found.step == "validate" { 0 } else { found.done_units };
+        match self.apply(&object_type, done).await? {
+            Applied::Done => Ok(()),
+            Applied::Cancelled => self.cancelled().await,
+        }
+    }
+
+    /// A context of this moment; contexts outlive a batch, not an import.
+    pub(super) async fn ctx(&self) -> Result<Ctx> {
+        context(&*self.contexts, &self.parts, &self.claim, &self.route).await
+    }
+
+    async fn object_type(&self) -> Result<ObjectType> {
+        let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
+        let found = store::object_type::fetch(&mut tx, self.claim.tenant, &self.plan.object_type).await?;
+        tx.commit().await?;
+        let gone = || {
+            Error::new(
+                Reason::FailedPrecondition,
+                format!(
+                    "objectTypes/{} was deleted while the import waited.",
+                    self.plan.object_type
+                ),
+            )
+        };
+        found
+            .filter(|object_type| object_type.key == self.plan.type_key)
+            .ok_or_else(gone)
+    }
+
+    /// What is wrong with the rows; `None` where somebody asked to stop.
+    async fn validate(&self, object_type: &ObjectType) -> Result<Option<Vec<RowError>>> {
+        let ctx = self.ctx().await?;
+        let mut tx = self.parts.store.begin(&ctx).await?;
+        let existing = store::usage::total(&mut tx, self.claim.tenant, None).await?;
+        tx.commit().await?;
+        let more = u64::try_from(self.plan.rows).unwrap_or(u64::MAX);
+        within_limit("records", self.route.limits.records, &self.route.plan, existing, more)?;
+        let mut batches = import_read::stream(self);
+        let mut validator = Validator::new(&self.plan, object_type);
+        while let Some(batch) = batches.recv().await {
+            let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
+            validator.check(&mut tx, batch?).await?;
+            tx.commit().await?;
+            if self.report("validate", 0).await? {
+                return Ok(None);
+            }
+            if validator.is_full() {
+                break;
+            }
+        }
+        Ok(Some(validator.errors()))
+    }
+
+    /// Shows progress and renews the lease; whether somebody asked to stop.
+    pub(super) async fn report(&self, step: &str, done: i64) -> Result<bool> {
+        let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
+        let cancel = operation::advance(&mut tx, &self.claim, step, done, self.plan.rows, LEASE).await?;
+        tx.commit().await?;
+        Ok(cancel)
+    }
+
+    async fn refused(&self, errors: Vec<RowError>) -> Result<()> {
+        let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
+        fail(&mut tx, &self.claim, &Failure::of_rows(errors)).await?;
+        tx.commit().await
+    }
+
+    async fn cancelled(&self) -> Result<()> {
+        let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
+        let failure = Failure {
+            reason: Reason::Cancelled.as_str().to_owned(),
+            message: "The import was cancelled. Rows of finished batches stay.".to_owned(),
+            rows: Vec::new(),
+        };
+        end(&mut tx, &self.claim, State::Cancelled, &failure).await?;
+        tx.commit().await
+    }
+}
+
+async fn fail(tx: &mut tenantry_db::Tx, claim: &Claim, failure: &Failure) -> Result<()> {
+    end(tx, claim, State::Failed, failure).await
+}
+
+/// An import that has written nothing can be started again; one that stopped between batches cannot, or rows would
+/// come twice.
+async fn end(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &Failure) -> Result<()> {
+    let found = operation::fetch(tx, claim.tenant, claim.operation)
+        .await?
+        .ok_or_else(Error::not_found)?;
+    let plan: Plan = serde_json::from_value(found.input).map_err(Error::internal)?;
+    let batches_stay =
+        plan.rows > crate::domain::import::ONE_TRANSACTION && found.step == "apply" && found.done_units > 0;
+    if batches_stay {
+        store::import::delete_chunks(tx, plan.import).await?;
+    }
+    store::import::set_state(tx, plan.import, ImportState::Failed).await?;
+    let result = serde_json::to_value(failure).map_err(Error::internal)?;
+    let done = if batches_stay { found.done_units } else { 0 };
+    operation::finish(tx, claim, state, Some(done), &result, &failure.message).await
+}
+
+async fn context(contexts: &dyn Contexts, parts: &Parts, claim: &Claim, route: &Arc<TenantRoute>) -> Result<Ctx> {
+    let db = contexts.database_context(claim.tenant, "import").await?;
+    let request = RequestId::from_uuid(parts.ids.new_v7());
+    Ok(Ctx::new(Principal::service("business"), request)
+        .with_route(route.clone())
+        .with_db(Some(db)))
+}

@@ -1,0 +1,207 @@
+//! Operations: made by requests, claimed by workers over all tenants, moved on inside the tenant's own transactions.
+
+use super::corrupt;
+use crate::domain::operation::{Operation, State};
+use serde_json::Value as Json;
+use sqlx::Row;
+use std::time::Duration;
+use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
+use tenantry_kernel::{Error, Reason, Result, TenantId};
+use uuid::Uuid;
+
+const COLUMNS: &str = "o.id, o.verb, o.target, o.state, o.step, o.attempt, o.last_error, o.done_units, o.total_units, \
+                       o.cancel_requested, o.input, o.result, o.creator, o.create_time, o.update_time";
+
+/// A claimed operation: whoever holds `owner` may move it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub operation: Uuid,
+    /// This claim; another one takes it away.
+    pub owner: Uuid,
+    /// Which try this is.
+    pub attempt: i32,
+}
+
+/// Adds a running operation.
+///
+/// # Errors
+/// As every statement.
+pub async fn insert(tx: &mut impl Statements, tenant: TenantId, operation: &Operation) -> Result<()> {
+    let sql = "INSERT INTO business.operations (tenant_id, id, verb, target, state, step, total_units, input, creator, create_time, update_time) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+    let insert = query(sql)
+        .bind(tenant.uuid())
+        .bind(operation.id)
+        .bind(operation.verb.clone())
+        .bind(operation.target.clone())
+        .bind(operation.state.as_str())
+        .bind(operation.step.clone())
+        .bind(operation.total_units)
+        .bind(operation.input.clone())
+        .bind(operation.creator.clone())
+        .bind(operation.create_time);
+    tx.execute(insert).await.map(|_| ())
+}
+
+/// One operation.
+///
+/// # Errors
+/// As every statement.
+pub async fn fetch(tx: &mut impl Statements, tenant: TenantId, id: Uuid) -> Result<Option<Operation>> {
+    let sql = format!("SELECT {COLUMNS} FROM business.operations o WHERE o.tenant_id = $1 AND o.id = $2");
+    let row = tx.fetch_optional(query(sql).bind(tenant.uuid()).bind(id)).await?;
+    row.as_ref().map(decode).transpose()
+}
+
+/// Operations, newest first (ids are time-ordered), behind `before`.
+///
+/// # Errors
+/// As every statement.
+pub async fn list(tx: &mut Tx, before: Option<Uuid>, limit: i64) -> Result<Vec<Operation>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM business.operations o WHERE o.tenant_id = $1 AND ($2 IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3"
+    );
+    let rows = tx
+        .fetch_all(query(sql).bind(tx.tenant().uuid()).bind(before).bind(limit))
+        .await?;
+    rows.iter().map(decode).collect()
+}
+
+/// Asks a running operation to stop; whether it exists.
+///
+/// # Errors
+/// As every statement.
+pub async fn request_cancel(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    let sql = "UPDATE business.operations o SET cancel_requested = o.cancel_requested OR o.state = 'running' WHERE o.tenant_id = $1 AND o.id = $2";
+    Ok(tx.execute(query(sql).bind(tx.tenant().uuid()).bind(id)).await? == 1)
+}
+
+/// Leases up to `limit` due operations, at most one a tenant, for `lease`.
+///
+/// # Errors
+/// As every statement.
+pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) -> Result<Vec<Claim>> {
+    let sql = "WITH due AS (SELECT o.tenant_id, o.id, pg_catalog.row_number() OVER (PARTITION BY o.tenant_id ORDER BY o.next_time, o.id) AS turn \
+                            FROM business.operations o WHERE o.state = 'running' AND o.next_time <= pg_catalog.now() ORDER BY o.next_time LIMIT 1000), \
+                    picked AS (SELECT o.tenant_id, o.id FROM business.operations o JOIN due d ON d.tenant_id = o.tenant_id AND d.id = o.id \
+                               WHERE d.turn = 1 AND o.state = 'running' AND o.next_time <= pg_catalog.now() LIMIT $2 FOR UPDATE OF o SKIP LOCKED) \
+               UPDATE business.operations o SET lease_owner = $1, attempt = o.attempt + 1, next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $3) \
+               FROM picked p WHERE o.tenant_id = p.tenant_id AND o.id = p.id RETURNING o.tenant_id, o.id, o.attempt";
+    let rows = tx
+        .fetch_all(query(sql).bind(owner).bind(limit).bind(lease.as_secs_f64()))
+        .await?;
+    let decode = |row: &PgRow| {
+        Ok(Claim {
+            tenant: TenantId::from_uuid(row.try_get(0)?),
+            operation: row.try_get(1)?,
+            owner,
+            attempt: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(decode).collect::<sqlx::Result<_>>().map_err(map_error)
+}
+
+/// Moves a claimed operation on and renews the lease; answers whether somebody asked it to stop.
+///
+/// # Errors
+/// `CONFLICT` where the claim was lost; the transaction must not commit then.
+pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i64, lease: Duration) -> Result<bool> {
+    let sql = "UPDATE business.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
+                      attempt = CASE WHEN o.step = $4 AND o.done_units = $5 THEN o.attempt ELSE 1 END, \
+                      next_time = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $7) \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running' RETURNING o.cancel_requested";
+    let advance = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(step.to_owned())
+        .bind(done)
+        .bind(total)
+        .bind(lease.as_secs_f64());
+    match tx.fetch_optional(advance).await? {
+        Some(row) => row.try_get(0).map_err(map_error),
+        None => Err(lost()),
+    }
+}
+
+/// Ends a claimed operation.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn finish(
+    tx: &mut Tx,
+    claim: &Claim,
+    state: State,
+    done: Option<i64>,
+    result: &Json,
+    last_error: &str,
+) -> Result<()> {
+    let sql = "UPDATE business.operations o SET state = $4, result = $5, last_error = $6, done_units = COALESCE($7, o.done_units), \
+                      update_time = pg_catalog.clock_timestamp(), lease_owner = NULL \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let finish = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(state.as_str())
+        .bind(result.clone())
+        .bind(last_error.to_owned())
+        .bind(done);
+    if tx.execute(finish).await? == 1 {
+        Ok(())
+    } else {
+        Err(lost())
+    }
+}
+
+/// Gives a claimed operation back, due again after `delay`.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Duration) -> Result<()> {
+    let sql = "UPDATE business.operations o SET last_error = $4, update_time = pg_catalog.now(), next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $5) \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let retry = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(last_error.to_owned())
+        .bind(delay.as_secs_f64());
+    if tx.execute(retry).await? == 1 {
+        Ok(())
+    } else {
+        Err(lost())
+    }
+}
+
+fn lost() -> Error {
+    Error::new(Reason::Conflict, "Another worker has taken the operation over.")
+}
+
+fn decode(row: &PgRow) -> Result<Operation> {
+    let state: String = row.try_get(3).map_err(map_error)?;
+    let state = State::parse(&state).ok_or_else(|| corrupt("an operation"))?;
+    let read = || -> sqlx::Result<Operation> {
+        Ok(Operation {
+            id: row.try_get(0)?,
+            verb: row.try_get(1)?,
+            target: row.try_get(2)?,
+            state,
+            step: row.try_get(4)?,
+            attempt: row.try_get(5)?,
+            last_error: row.try_get(6)?,
+            done_units: row.try_get(7)?,
+            total_units: row.try_get(8)?,
+            cancel_requested: row.try_get(9)?,
+            input: row.try_get(10)?,
+            result: row.try_get(11)?,
+            creator: row.try_get(12)?,
+            create_time: row.try_get(13)?,
+            update_time: row.try_get(14)?,
+        })
+    };
+    read().map_err(map_error)
+}

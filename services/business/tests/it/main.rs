@@ -1,0 +1,9 @@
+//! Business on the real PostgreSQL and Redis, with the real roles. Each test makes its own database.
+
+mod imports;
+mod listing;
+mod records;
+mod saga;
+mod types;
+mod watching;
+mod world;

@@ -1,0 +1,195 @@
+use super::super::table::{Found, Route, Table, Target};
+use super::super::template::Path;
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+use std::sync::LazyLock;
+use tenantry_api::Methods;
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::load(&Methods::load()));
+
+fn make(http: &str, target: &str, body: &str) -> Result<Json, Error> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = Path::parse(path).expect("a path");
+    let Found::Route(
+        Route {
+            target: Target::Call(binding),
+            ..
+        },
+        bindings,
+    ) = TABLE.find(&http.parse().expect("a method"), &path)
+    else {
+        panic!("{http} {target} has no route")
+    };
+    let parts = Parts {
+        path: &bindings,
+        query,
+        body: body.as_bytes(),
+        idempotency_key: Some("key-1"),
+        last_event_id: None,
+    };
+    request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
+}
+
+fn refused(http: &str, target: &str, body: &str) -> Reason {
+    make(http, target, body).expect_err("must be refused").reason()
+}
+
+#[test]
+fn path_body_and_query_each_fill_their_fields() {
+    assert_eq!(
+        make(
+            "GET",
+            "/v1/objectTypes/t/records?pageSize=7&filter=a%20%3D%20%22b%22&order_by=x+desc",
+            ""
+        )
+        .expect("a message"),
+        json!({"parent": "objectTypes/t", "pageSize": 7, "filter": "a = \"b\"", "orderBy": "x desc"})
+    );
+    assert_eq!(
+        make(
+            "PATCH",
+            "/v1/objectTypes/t/records/1?updateMask=fields.first_name",
+            r#"{"fields": {"first_name": "A"}, "etag": "e"}"#
+        )
+        .expect("a message"),
+        json!({"record": {"name": "objectTypes/t/records/1", "fields": {"first_name": "A"}, "etag": "e"}, "updateMask": "fields.firstName", "requestId": "key-1"})
+    );
+    assert_eq!(
+        make(
+            "POST",
+            "/v1/tenants?adminEmail=a%40b.test&request_id=mine",
+            r#"{"slug": "acme"}"#
+        )
+        .expect("a message"),
+        json!({"tenant": {"slug": "acme"}, "adminEmail": "a@b.test", "requestId": "mine"})
+    );
+    assert_eq!(
+        make("DELETE", "/v1/tenants/t?purge=true", "").expect("a message"),
+        json!({"name": "tenants/t", "purge": true, "requestId": "key-1"})
+    );
+    assert_eq!(
+        make("POST", "/v1/operations/business-1:wait", r#"{"timeout": "3s"}"#).expect("a message"),
+        json!({"name": "operations/business-1", "timeout": "3s"})
+    );
+}
+
+#[test]
+fn what_two_places_say_differently_is_refused() {
+    assert_eq!(
+        refused(
+            "PATCH",
+            "/v1/objectTypes/t/records/1",
+            r#"{"name": "objectTypes/t/records/2"}"#
+        ),
+        Reason::InvalidArgument
+    );
+    assert!(
+        make(
+            "PATCH",
+            "/v1/objectTypes/t/records/1",
+            r#"{"name": "objectTypes/t/records/1"}"#
+        )
+        .is_ok()
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?parent=objectTypes/u", ""),
+        Reason::InvalidArgument
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?pageSize=1&page_size=2", ""),
+        Reason::InvalidArgument
+    );
+    assert_eq!(
+        refused("PATCH", "/v1/objectTypes/t/records/1?record.etag=x", "{}"),
+        Reason::InvalidArgument
+    );
+    assert_eq!(
+        refused("POST", "/v1/auth:signIn?email=a", "{}"),
+        Reason::InvalidArgument
+    );
+}
+
+#[test]
+fn unknown_parameters_and_wrong_values_are_refused() {
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?colour=1", ""),
+        Reason::UnknownField
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?access_token=x", ""),
+        Reason::UnknownField
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?page_size.x=1", ""),
+        Reason::UnknownField
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?pageSize=many", ""),
+        Reason::InvalidArgument
+    );
+    assert_eq!(
+        refused("DELETE", "/v1/tenants/t?purge=yes", ""),
+        Reason::InvalidArgument
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records?filter=%ff", ""),
+        Reason::MalformedRequest
+    );
+    assert_eq!(
+        refused("GET", "/v1/objectTypes/t/records", "{}"),
+        Reason::MalformedRequest
+    );
+    assert_eq!(
+        refused("POST", "/v1/auth:signIn", r#"{"email": 1}"#),
+        Reason::InvalidArgument
+    );
+    assert_eq!(
+        refused("POST", "/v1/auth:signIn", r#"{"tenant_id": "x"}"#),
+        Reason::UnknownField
+    );
+}
+
+#[test]
+fn a_response_body_is_the_bare_resource() {
+    let pool = Methods::load();
+    let kind = pool
+        .pool()
+        .get_message_by_name("tenantry.business.v1.GetRecordResponse")
+        .expect("a message");
+    let message = json::message(&kind, &json!({"record": {"name": "n"}}), "").expect("a message");
+    assert_eq!(response(&message, Some("record")).expect("json"), br#"{"name":"n"}"#);
+    assert_eq!(response(&message, None).expect("json"), br#"{"record":{"name":"n"}}"#);
+    assert_eq!(
+        response(&DynamicMessage::new(kind), Some("record")).expect("json"),
+        b"{}"
+    );
+}
+
+#[test]
+fn an_operation_shows_what_is_inside_of_its_any() {
+    let pool = Methods::load();
+    let kind = pool
+        .pool()
+        .get_message_by_name("google.longrunning.Operation")
+        .expect("a message");
+    let body = json!({"name": "operations/business-1", "metadata": {"@type": "type.googleapis.com/tenantry.common.v1.OperationMetadata", "doneUnits": "7"},
+        "error": {"code": 3, "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IMPORT_INVALID"}]}});
+    let message = json::message(&kind, &body, "").expect("an operation");
+    assert_eq!(
+        serde_json::from_slice::<Json>(&response(&message, None).expect("json")).expect("json"),
+        body
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_request_panics(query in "[a-zA-Z_.=&%0-9+]{0,60}", body in "\\PC{0,80}", id in "[a-z0-9%.:-]{1,20}", n in 0_usize..80) {
+        let route = &TABLE.routes()[n % TABLE.routes().len()];
+        if let (Target::Call(binding), Some(path)) = (&route.target, Path::parse(&format!("/v1/objectTypes/{id}/records/{id}"))) {
+            let bindings = route.template.matches(&path).unwrap_or_default();
+            let parts = Parts { path: &bindings, query: &query, body: body.as_bytes(), idempotency_key: Some(&id), last_event_id: Some(&id) };
+            let _ = request(binding, &parts);
+        }
+    }
+}

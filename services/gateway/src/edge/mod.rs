@@ -1,0 +1,161 @@
+//! The public port: one entrance for gRPC, gRPC-Web, REST and pages. [`Edge::handle`] is what happens to every request,
+//! whatever it is; read it from top to bottom.
+
+pub mod arrival;
+pub mod frames;
+pub mod grpc;
+pub mod linger;
+pub mod listener;
+pub mod pages;
+pub mod respond;
+pub mod rest;
+pub mod stream;
+pub mod system;
+pub mod upload;
+
+use crate::{app::{gate::Gate, visitor::Trail}, domain::{headers, table::Table}};
+use arrival::Protocol;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use http_body::Body as HttpBody;
+use std::{
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tenantry_api::Methods;
+use tenantry_kernel::{Error, Ids, Reason, RequestId, Tally};
+use tenantry_server::{REASON_HEADER, REQUEST_ID_HEADER};
+use tenantry_telemetry::{CanonicalLine, RequestMetrics, canonical_line, set_parent_from};
+use tokio::sync::Semaphore;
+use tonic::{body::Body, service::Routes};
+use tracing::Instrument;
+
+/// Everything the port needs; made once.
+pub struct Edge {
+    /// The way to the services.
+    pub gate: Gate,
+    /// Methods and their policies.
+    pub methods: Methods,
+    /// What is answered.
+    pub table: Table,
+    /// Health and reflection, answered here.
+    pub builtin: Routes,
+    /// The OpenAPI document, made once.
+    pub open_api: Bytes,
+    /// Request ids.
+    pub ids: Arc<dyn Ids>,
+    /// Counts and times.
+    pub metrics: RequestMetrics,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Requests in flight.
+    pub in_flight: Semaphore,
+}
+
+impl Edge {
+    /// One request.
+    pub async fn handle<B>(self: Arc<Self>, request: Request<B>, peer: SocketAddr) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let started = Instant::now();
+        let request = linger::wrap(request.map(Body::new));
+        let protocol = Protocol::of(request.headers());
+        let request_id = self.request_id(request.headers());
+        let trail = Arc::new(Trail::default());
+        let span = tracing::info_span!("edge", otel.kind = "server", request.id = %request_id, tenant.id = tracing::field::Empty);
+        set_parent_from(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
+        let serving = self.serve(request, peer, protocol, &request_id, &trail);
+        // A panic is a bug, but one request's bug: the others go on.
+        let served = AssertUnwindSafe(serving).catch_unwind().instrument(span).await;
+        let mut response = served.unwrap_or_else(|_panic| {
+            tracing::error!(%request_id, "a request panicked");
+            let error = Error::internal("a request panicked");
+            let _ = trail.reason.set(error.reason().as_str().to_owned());
+            protocol.refuse(&error, &request_id)
+        });
+        self.account(&response, &trail, &request_id, started.elapsed());
+        finish(&mut response, &trail, &request_id);
+        response
+    }
+
+    async fn serve(self: &Arc<Self>, request: Request<Body>, peer: SocketAddr, protocol: Protocol, request_id: &RequestId, trail: &Arc<Trail>) -> Response<Body> {
+        let refuse = |error: &Error| {
+            let _ = trail.reason.set(error.reason().as_str().to_owned());
+            crate::app::gate::log(error, request_id);
+            protocol.refuse(error, request_id)
+        };
+        // A full house says so at once instead of queueing without bound.
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            let text = "The gateway has too much to do right now. Try again in a moment.";
+            return refuse(&Error::new(Reason::Overloaded, text).retry_after(Duration::from_secs(1)));
+        };
+        if let Some(response) = system::without_host(self, &request, trail) {
+            return response;
+        }
+        if protocol.is_grpc() && grpc::is_builtin(request.uri().path()) {
+            return self.clone().grpc(request, None, protocol).await;
+        }
+        let (parts, body) = request.into_parts();
+        let visitor = match arrival::visitor(self, &parts, peer, request_id, trail).await {
+            Ok(visitor) => visitor,
+            Err(error) if protocol.is_page(&parts, &self.table) => return pages::of_nobody(trail, request_id, &error, parts.uri.path()),
+            Err(error) => return refuse(&error),
+        };
+        let request = Request::from_parts(parts, body);
+        match protocol {
+            Protocol::Grpc | Protocol::GrpcWeb => self.clone().grpc(request, Some(visitor), protocol).await,
+            Protocol::Http => self.clone().rest(request, visitor).await,
+        }
+    }
+
+    fn request_id(&self, headers: &http::HeaderMap) -> RequestId {
+        let given = headers::single(headers, REQUEST_ID_HEADER).ok().flatten().and_then(RequestId::parse);
+        given.unwrap_or_else(|| RequestId::from_uuid(self.ids.new_v7()))
+    }
+
+    /// The one canonical line and the request metrics.
+    fn account(&self, response: &Response<Body>, trail: &Trail, request_id: &RequestId, elapsed: Duration) {
+        let grpc = tonic::Status::from_header_map(response.headers()).map(|status| format!("{:?}", status.code()));
+        let code = grpc.unwrap_or_else(|| response.status().as_u16().to_string());
+        let route = trail.route.get().map_or("unmatched", String::as_str);
+        let reason = response.headers().get(REASON_HEADER).and_then(|value| value.to_str().ok());
+        self.metrics.record(route, &code, elapsed.as_secs_f64());
+        canonical_line(CanonicalLine {
+            service: "gateway",
+            method: route,
+            code: &code,
+            reason: trail.reason.get().map(String::as_str).or(reason),
+            tenant: trail.tenant.get().copied(),
+            principal: trail.principal.get().map_or("anonymous", String::as_str),
+            request_id: request_id.as_str(),
+            elapsed,
+            tally: &Tally::default(),
+        });
+    }
+}
+
+/// What every response carries.
+fn finish(response: &mut Response<Body>, trail: &Trail, request_id: &RequestId) {
+    let cookies: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
+    headers::outwards(response.headers_mut());
+    // Services cannot set cookies; pages of ours can, and mark theirs by setting them after admission.
+    for cookie in cookies.into_iter().filter(|cookie| cookie.as_bytes().starts_with(pages::COOKIE.as_bytes())) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    headers::secure(response.headers_mut());
+    let mut put = |name: &'static str, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    };
+    put(REQUEST_ID_HEADER, request_id.as_str());
+    if let Some(rate) = trail.rate.get() {
+        put("ratelimit-policy", &rate.policy());
+        put("ratelimit", &rate.limit());
+    }
+}

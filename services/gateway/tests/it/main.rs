@@ -1,0 +1,6 @@
+//! The gateway over real sockets, in front of real gRPC servers that say what reached them.
+
+mod flows;
+mod grpc;
+mod isolation;
+mod world;
