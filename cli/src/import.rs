@@ -114,7 +114,8 @@ fn show(globals: &Globals, import: &Value) -> Result<(), Failure> {
 /// # Errors
 /// What the server said.
 pub(crate) async fn upload(api: &Api, file: &Path) -> Result<Value, Failure> {
-    api.upload("/v1/imports:upload", file).await
+    let mut answer = api.upload("/v1/imports:upload", file).await?;
+    Ok(answer["import"].take())
 }
 
 /// Starts an uploaded import; answers with its operation.

@@ -14,6 +14,8 @@ done
 
 has() { command -v "$1" >/dev/null 2>&1; }
 redis_ok() { has redis-server && [ "$(redis-server --version | grep -oE 'v=[0-9]+' | cut -c3-)" -ge 7 ]; }
+# Debian puts it where only root's PATH looks.
+pgbouncer_ok() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 venv_ok() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 # Filled by need PACKAGE WHY
@@ -33,6 +35,7 @@ list_missing() {
   [ "$for_tests" = 1 ] || return 0
   has chromium || need chromium "sign-in page in a real browser"
   venv_ok || need python3-venv "gRPC client of another language"
+  pgbouncer_ok || need pgbouncer "connection pooler, to prove the tenant context behind it"
   has shellcheck || need shellcheck "lint of these scripts"
 }
 
@@ -72,6 +75,7 @@ disable_units() {
   for p in "${missing[@]}"; do
     case $p in
       redis-server) systemctl disable redis-server.service ;;
+      pgbouncer) systemctl disable pgbouncer.service ;;
       rabbitmq-server) systemctl disable rabbitmq-server.service epmd.service epmd.socket ;;
       *) ;;
     esac

@@ -17,7 +17,7 @@ OPERATOR_EMAIL=operator@tenantry.localhost
 SERVICES=(registry auth business gateway)
 
 say() { printf '%s\n' "$*"; }
-step() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+step() { if [ -t 1 ]; then printf '\033[1m==>\033[0m %s\n' "$*"; else printf '==> %s\n' "$*"; fi; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
 die() {
   printf 'error: %s\n' "$*" >&2

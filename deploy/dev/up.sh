@@ -18,7 +18,7 @@ load_examples() {
 
 if [ -e "$INST/up.done" ] && "$DEV_DIR/services.sh" status --instance "$INSTANCE" >/dev/null && "$DEV_DIR/stack.sh" status --instance "$INSTANCE" >/dev/null; then
   say "instance '$INSTANCE' is already up on port $PORT_BASE (profile $PROFILE); 'make down' stops it"
-  exec "$DEV_DIR/banner.sh" --instance "$INSTANCE"
+  exec "$DEV_DIR/banner.sh" again --instance "$INSTANCE"
 fi
 
 with_lock "$@"

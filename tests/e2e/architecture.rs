@@ -2,10 +2,18 @@
 //! heavy dependency. Exceptions are listed here with their reason and only shrink.
 
 use serde_json::Value;
-use std::{collections::{BTreeMap, BTreeSet}, fs, path::{Path, PathBuf}, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the root").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the root")
+        .to_owned()
 }
 
 /// Allowed arrows between our own libraries.
@@ -38,14 +46,21 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 fn packages() -> BTreeMap<String, BTreeSet<String>> {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version=1", "--no-deps", "--locked", "--offline"]).current_dir(root()).output();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--locked", "--offline"])
+        .current_dir(root())
+        .output();
     let output = output.expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let list = metadata["packages"].as_array().expect("packages");
     list.iter()
         .map(|package| {
-            let normal = package["dependencies"].as_array().into_iter().flatten().filter(|d| d["kind"].is_null());
+            let normal = package["dependencies"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|d| d["kind"].is_null());
             let names = normal.map(|d| short(d["name"].as_str().unwrap_or_default()));
             (short(package["name"].as_str().unwrap_or_default()), names.collect())
         })
@@ -63,7 +78,10 @@ fn packages_depend_downwards_only() {
     for (package, dependencies) in &packages {
         let Some(allowed) = allowed(package) else { continue };
         for dependency in dependencies.iter().filter(|d| own.contains(d)) {
-            assert!(allowed.contains(&dependency.as_str()), "{package} must not depend on {dependency}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{package} must not depend on {dependency}"
+            );
         }
     }
     for service in ["gateway", "registry", "auth", "business"] {
@@ -109,7 +127,10 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 
 /// The first name behind every `crate::`, also inside of `crate::{a::b, c}`.
 fn used_modules(text: &str) -> Vec<&str> {
-    let first = |path: &str| -> usize { path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len()) };
+    let first = |path: &str| -> usize {
+        path.find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(path.len())
+    };
     let mut found = Vec::new();
     for rest in text.split("crate::").skip(1) {
         let Some(group) = rest.strip_prefix('{') else {
@@ -136,7 +157,10 @@ fn used_modules(text: &str) -> Vec<&str> {
 
 #[test]
 fn used_modules_are_found_in_groups() {
-    assert_eq!(used_modules("use crate::{a::{x, y}, b, c::d}; crate::e::f()"), ["a", "b", "c", "e"]);
+    assert_eq!(
+        used_modules("use crate::{a::{x, y}, b, c::d}; crate::e::f()"),
+        ["a", "b", "c", "e"]
+    );
 }
 
 #[test]
@@ -149,14 +173,25 @@ fn modules_of_a_service_use_each_other_in_one_direction() {
         assert!(files.len() > 5, "{service} has only {} files", files.len());
         for file in files {
             let relative = file.strip_prefix(&src).expect("below src");
-            let module = relative.components().next().and_then(|c| c.as_os_str().to_str()).unwrap_or_default().trim_end_matches(".rs").to_owned();
-            let Some(allowed) = module_may_use(&module) else { continue };
+            let module = relative
+                .components()
+                .next()
+                .and_then(|c| c.as_os_str().to_str())
+                .unwrap_or_default()
+                .trim_end_matches(".rs")
+                .to_owned();
+            let Some(allowed) = module_may_use(&module) else {
+                continue;
+            };
             let text = fs::read_to_string(&file).expect("readable");
             for used in used_modules(&text) {
                 let is_module = src.join(used).is_dir() || src.join(format!("{used}.rs")).is_file();
                 let entry_point = matches!(used, "lib" | "main");
                 if is_module && !entry_point && used != module && !allowed.contains(&used) {
-                    wrong.push(format!("{}: {module} uses {used}", file.strip_prefix(root()).expect("below root").display()));
+                    wrong.push(format!(
+                        "{}: {module} uses {used}",
+                        file.strip_prefix(root()).expect("below root").display()
+                    ));
                 }
             }
         }
@@ -167,8 +202,16 @@ fn modules_of_a_service_use_each_other_in_one_direction() {
 #[test]
 fn every_reason_has_a_page_and_every_page_a_reason() {
     let folder = root().join("docs/errors");
-    let pages: BTreeSet<String> = fs::read_dir(&folder).expect("docs/errors").flatten().filter_map(|e| Some(e.path().file_stem()?.to_str()?.to_owned())).filter(|name| name != "README").collect();
-    let reasons: BTreeSet<String> = tenantry_kernel::Reason::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
+    let pages: BTreeSet<String> = fs::read_dir(&folder)
+        .expect("docs/errors")
+        .flatten()
+        .filter_map(|e| Some(e.path().file_stem()?.to_str()?.to_owned()))
+        .filter(|name| name != "README")
+        .collect();
+    let reasons: BTreeSet<String> = tenantry_kernel::Reason::ALL
+        .iter()
+        .map(|reason| reason.as_str().to_owned())
+        .collect();
     assert_eq!(reasons, pages);
 }
 

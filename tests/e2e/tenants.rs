@@ -16,15 +16,26 @@ async fn run(operator: &Operator, operation: Value) -> Value {
 }
 
 async fn tenant_schemas(world: &World, tenant: &Tenant) -> i64 {
-    let mut data = PgConnection::connect(&world.db.superuser["tenantry_data"]).await.unwrap();
+    let mut data = PgConnection::connect(&world.db.superuser["tenantry_data"])
+        .await
+        .expect("the superuser can connect");
     let name = format!("t_{}", tenant.id.replace('-', ""));
-    sqlx::query("SELECT count(*) FROM pg_namespace WHERE nspname = $1").bind(name).fetch_one(&mut data).await.unwrap().get(0)
+    sqlx::query("SELECT count(*) FROM pg_namespace WHERE nspname = $1")
+        .bind(name)
+        .fetch_one(&mut data)
+        .await
+        .expect("a count")
+        .get(0)
 }
 
 async fn answers(tenant: &Tenant, wanted: u16, reason: &str) {
     eventually("the state is in force", || async {
         let answer = tenant.rest().get("/v1/sessions/current").await;
-        if answer.status == wanted && (reason.is_empty() || answer.reason() == reason) { Ok(()) } else { Err(answer.text) }
+        if answer.status == wanted && (reason.is_empty() || answer.reason() == reason) {
+            Ok(())
+        } else {
+            Err(answer.text)
+        }
     })
     .await;
 }
@@ -40,15 +51,41 @@ async fn a_tenant_is_made_used_suspended_resumed_deleted_and_brought_back() {
     assert_eq!(by_slug, operator.rest.get(&path).await.ok());
     assert_eq!(by_slug["state"], "TENANT_STATE_ACTIVE");
 
-    run(&operator, operator.rest.post(&format!("{path}:suspend"), json!({"reason": "unpaid"})).await.ok()).await;
+    run(
+        &operator,
+        operator
+            .rest
+            .post(&format!("{path}:suspend"), json!({"reason": "unpaid"}))
+            .await
+            .ok(),
+    )
+    .await;
     answers(&tenant, 403, "TENANT_SUSPENDED").await;
-    let sign_in = Rest::new(&world, &tenant.host).post("/v1/auth:signIn", json!({"email": tenant.owner.email, "password": tenant.owner.password})).await;
+    let sign_in = Rest::new(&world, &tenant.host)
+        .post(
+            "/v1/auth:signIn",
+            json!({"email": tenant.owner.email, "password": tenant.owner.password}),
+        )
+        .await;
     sign_in.refused(403, "TENANT_SUSPENDED");
 
-    run(&operator, operator.rest.post(&format!("{path}:resume"), json!({})).await.ok()).await;
+    run(
+        &operator,
+        operator.rest.post(&format!("{path}:resume"), json!({})).await.ok(),
+    )
+    .await;
     let owner = eventually("sign-in works again", || async {
-        let answer = Rest::new(&world, &tenant.host).post("/v1/auth:signIn", json!({"email": tenant.owner.email, "password": tenant.owner.password})).await;
-        if answer.status == 200 { Ok(answer.json()) } else { Err(answer.text) }
+        let answer = Rest::new(&world, &tenant.host)
+            .post(
+                "/v1/auth:signIn",
+                json!({"email": tenant.owner.email, "password": tenant.owner.password}),
+            )
+            .await;
+        if answer.status == 200 {
+            Ok(answer.json())
+        } else {
+            Err(answer.text)
+        }
     })
     .await;
     let fresh = Rest::new(&world, &tenant.host).bearer(owner["accessToken"].as_str().unwrap());
@@ -68,9 +105,18 @@ async fn a_tenant_is_made_used_suspended_resumed_deleted_and_brought_back() {
     .await;
     assert_eq!(tenant_schemas(&world, &tenant).await, 1, "soft-deleted data is kept");
 
-    run(&operator, operator.rest.post(&format!("{path}:undelete"), json!({})).await.ok()).await;
+    run(
+        &operator,
+        operator.rest.post(&format!("{path}:undelete"), json!({})).await.ok(),
+    )
+    .await;
     eventually("the tenant is back", || async {
-        let answer = Rest::new(&world, &tenant.host).post("/v1/auth:signIn", json!({"email": tenant.owner.email, "password": tenant.owner.password})).await;
+        let answer = Rest::new(&world, &tenant.host)
+            .post(
+                "/v1/auth:signIn",
+                json!({"email": tenant.owner.email, "password": tenant.owner.password}),
+            )
+            .await;
         if answer.status == 200 { Ok(()) } else { Err(answer.text) }
     })
     .await;
@@ -82,13 +128,30 @@ async fn a_purge_destroys_everything_and_frees_the_slug() {
     let tenant = operator.tenant("purge").await;
     tenant.help_desk().await;
     tenant.ticket("soon gone").await;
-    let done = run(&operator, operator.rest.delete(&format!("/v1/tenants/{}?purge=true", tenant.id)).await.ok()).await;
+    let done = run(
+        &operator,
+        operator
+            .rest
+            .delete(&format!("/v1/tenants/{}?purge=true", tenant.id))
+            .await
+            .ok(),
+    )
+    .await;
     assert!(done["error"].is_null(), "{done}");
     assert_eq!(tenant_schemas(&world, &tenant).await, 0);
     for (database, schema) in [("tenantry", "auth"), ("tenantry_data", "business")] {
         let mut connection = PgConnection::connect(&world.db.superuser[database]).await.unwrap();
-        let tables = sqlx::query("SELECT table_name::text FROM information_schema.columns WHERE table_schema = $1 AND column_name = 'tenant_id'");
-        let tables: Vec<String> = tables.bind(schema).fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let tables = sqlx::query(
+            "SELECT table_name::text FROM information_schema.columns WHERE table_schema = $1 AND column_name = 'tenant_id'",
+        );
+        let tables: Vec<String> = tables
+            .bind(schema)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         assert!(tables.len() > 3, "{schema}: {tables:?}");
         for table in tables {
             // What is left on purpose: ids of what was revoked or dropped (a late command must not bring it back), no content.
@@ -96,14 +159,26 @@ async fn a_purge_destroys_everything_and_frees_the_slug() {
                 continue;
             }
             let sql = format!("SELECT count(*) FROM {schema}.{table} WHERE tenant_id::text = $1");
-            let left: i64 = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&tenant.id).fetch_one(&mut connection).await.unwrap().get(0);
+            let left: i64 = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(&tenant.id)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap()
+                .get(0);
             assert_eq!(left, 0, "{schema}.{table} still holds rows");
         }
     }
-    operator.rest.get(&format!("/v1/tenants/{}", tenant.id)).await.refused(404, "NOT_FOUND");
+    operator
+        .rest
+        .get(&format!("/v1/tenants/{}", tenant.id))
+        .await
+        .refused(404, "NOT_FOUND");
     let again = run(&operator, operator.start(&tenant.slug, "enterprise").await).await;
     assert!(again["response"]["tenant"]["tenantId"].is_string(), "{again}");
-    assert_ne!(again["response"]["tenant"]["tenantId"].as_str(), Some(tenant.id.as_str()));
+    assert_ne!(
+        again["response"]["tenant"]["tenantId"].as_str(),
+        Some(tenant.id.as_str())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,11 +195,21 @@ async fn a_request_id_makes_one_tenant_and_a_taken_slug_is_said() {
     let (one, two) = (create().await.ok(), create().await.ok());
     assert_eq!(one["name"], two["name"], "the same operation twice");
     run(&operator, one).await;
-    operator.rest.post(&path, json!({"slug": slug, "plan": "plans/free"})).await.refused(409, "ALREADY_EXISTS");
+    operator
+        .rest
+        .post(&path, json!({"slug": slug, "plan": "plans/free"}))
+        .await
+        .refused(409, "ALREADY_EXISTS");
     let other = operator.rest.clone().header("idempotency-key", &key);
-    other.post(&path, json!({"slug": unique("other"), "plan": "plans/free"})).await.refused(422, "IDEMPOTENCY_KEY_REUSED");
+    other
+        .post(&path, json!({"slug": unique("other"), "plan": "plans/free"}))
+        .await
+        .refused(422, "IDEMPOTENCY_KEY_REUSED");
     for bad in ["Acme", "a", "operator", "-x", "a b"] {
-        let refused = operator.rest.post(&path, json!({"slug": bad, "plan": "plans/free"})).await;
+        let refused = operator
+            .rest
+            .post(&path, json!({"slug": bad, "plan": "plans/free"}))
+            .await;
         assert_eq!(refused.status, 400, "{bad}: {}", refused.text);
         assert_eq!(refused.json()["violations"][0]["field"], "tenant.slug");
     }
@@ -138,7 +223,11 @@ async fn lists_page_through_all_tenants_without_repeating_one() {
     }
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
-        let page = operator.rest.get(&format!("/v1/tenants?pageSize=1&slugPrefix=lst&pageToken={token}")).await.ok();
+        let page = operator
+            .rest
+            .get(&format!("/v1/tenants?pageSize=1&slugPrefix=lst&pageToken={token}"))
+            .await
+            .ok();
         for tenant in page["tenants"].as_array().into_iter().flatten() {
             seen.push(tenant["slug"].as_str().unwrap().to_owned());
         }
@@ -160,19 +249,42 @@ async fn a_plan_change_reaches_the_limits_and_a_429_names_limit_and_plan() {
     let tenant = operator.tenant("lim").await;
     let plan = unique("tiny");
     let limits = json!({"requestsPerSecond": 1, "burst": 2, "users": 5, "objectTypes": 1, "records": 1, "apiKeys": 5});
-    operator.rest.post("/v1/plans", json!({"name": format!("plans/{plan}"), "displayName": "Tiny", "limits": limits})).await.ok();
+    operator
+        .rest
+        .post(
+            "/v1/plans",
+            json!({"name": format!("plans/{plan}"), "displayName": "Tiny", "limits": limits}),
+        )
+        .await
+        .ok();
     let etag = operator.rest.get(&format!("/v1/tenants/{}", tenant.id)).await.ok()["etag"].clone();
     let change = json!({"plan": format!("plans/{plan}"), "etag": etag});
-    operator.rest.patch(&format!("/v1/tenants/{}?updateMask=plan", tenant.id), change.clone()).await.ok();
-    operator.rest.patch(&format!("/v1/tenants/{}?updateMask=plan", tenant.id), change).await.refused(412, "ETAG_MISMATCH");
+    operator
+        .rest
+        .patch(&format!("/v1/tenants/{}?updateMask=plan", tenant.id), change.clone())
+        .await
+        .ok();
+    operator
+        .rest
+        .patch(&format!("/v1/tenants/{}?updateMask=plan", tenant.id), change)
+        .await
+        .refused(412, "ETAG_MISMATCH");
     let limited = eventually("the limit is in force", || async {
         let answer = tenant.rest().get("/v1/sessions/current").await;
-        if answer.status == 429 { Ok(answer) } else { Err(answer.status) }
+        if answer.status == 429 {
+            Ok(answer)
+        } else {
+            Err(answer.status)
+        }
     })
     .await;
     limited.refused(429, "RATE_LIMITED");
     assert!(limited.text.contains(&plan), "{}", limited.text);
-    assert!(!limited.header("retry-after").is_empty() && !limited.header("ratelimit").is_empty(), "{:?}", limited.headers);
+    assert!(
+        !limited.header("retry-after").is_empty() && !limited.header("ratelimit").is_empty(),
+        "{:?}",
+        limited.headers
+    );
     // The neighbour notices nothing.
     let neighbour = operator.tenant("nei").await;
     for _ in 0..20 {
@@ -187,13 +299,24 @@ async fn a_custom_domain_serves_its_tenant_once_verified() {
     let (a, b) = (operator.tenant("doma").await, operator.tenant("domb").await);
     let domain = format!("{}.example", unique("desk"));
     for tenant in [&a, &b] {
-        let made = tenant.rest().post("/v1/domains", json!({"name": format!("domains/{domain}")})).await.ok();
+        let made = tenant
+            .rest()
+            .post("/v1/domains", json!({"name": format!("domains/{domain}")}))
+            .await
+            .ok();
         assert_eq!(made["state"], "DOMAIN_STATE_PENDING");
     }
     Rest::new(&world, &domain).get("/sign-in").await;
-    let verified = operator.rest.post(&format!("/v1/tenants/{}/domains/{domain}:verify", a.id), json!({})).await.ok();
+    let verified = operator
+        .rest
+        .post(&format!("/v1/tenants/{}/domains/{domain}:verify", a.id), json!({}))
+        .await
+        .ok();
     assert_eq!(verified["state"], "DOMAIN_STATE_VERIFIED");
-    let second = operator.rest.post(&format!("/v1/tenants/{}/domains/{domain}:verify", b.id), json!({})).await;
+    let second = operator
+        .rest
+        .post(&format!("/v1/tenants/{}/domains/{domain}:verify", b.id), json!({}))
+        .await;
     assert_eq!(second.status, 409, "two tenants cannot both prove it: {}", second.text);
     let at_domain = Rest::new(&world, &domain).bearer(&a.owner.token);
     eventually("the domain is routed", || async {
@@ -201,5 +324,9 @@ async fn a_custom_domain_serves_its_tenant_once_verified() {
         if answer.status == 200 { Ok(()) } else { Err(answer.text) }
     })
     .await;
-    Rest::new(&world, &domain).bearer(&b.owner.token).get("/v1/sessions/current").await.refused(404, "NOT_FOUND");
+    Rest::new(&world, &domain)
+        .bearer(&b.owner.token)
+        .get("/v1/sessions/current")
+        .await
+        .refused(404, "NOT_FOUND");
 }

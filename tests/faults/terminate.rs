@@ -5,6 +5,7 @@ use crate::{
     lab::{Lab, SERVICES},
     patient::Patient,
 };
+use futures::StreamExt;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tenantry_api::business::{WatchRecordsRequest, record_service_client::RecordServiceClient};
@@ -28,6 +29,34 @@ async fn endless(tenant: &Tenant) -> JoinHandle<()> {
         .expect("the stream opens")
         .into_inner();
     tokio::spawn(async move { while let Ok(Some(_)) = stream.message().await {} })
+}
+
+const ROWS: usize = 2_000;
+
+/// An upload over a slow line: two seconds, whatever the machine.
+async fn slow_upload(tenant: Tenant) -> Answer {
+    let file = crate::customers::csv(ROWS);
+    let parts: Vec<Vec<u8>> = file.chunks(file.len() / 20 + 1).map(<[u8]>::to_vec).collect();
+    let body = futures::stream::iter(parts).then(|part| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok::<_, std::io::Error>(part)
+    });
+    let sent = reqwest::Client::new()
+        .post(format!(
+            "{}/v1/imports:upload?filename=slow.csv",
+            tenant.world.gateway_url
+        ))
+        .header("host", &tenant.host)
+        .header("content-type", "text/csv")
+        .bearer_auth(&tenant.owner.token)
+        .body(reqwest::Body::wrap_stream(body))
+        .send();
+    let answer = sent.await.expect("an answer");
+    Answer {
+        status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
+        text: answer.text().await.expect("a text"),
+    }
 }
 
 /// Sends SIGTERM while `in_flight` waits and a stream is open.
@@ -96,15 +125,9 @@ async fn registry_finishes_what_is_in_flight_and_ends() {
 async fn business_finishes_what_is_in_flight_and_ends() {
     let lab = Lab::enter().await;
     let tenant = tenant(&lab.operator().await).await;
-    // A large upload takes longer than the pause before the signal.
-    let rest = tenant.rest();
-    let upload = tokio::spawn(async move {
-        let body = ("text/csv", crate::customers::csv(400_000));
-        let sent = rest.try_send("POST", "/v1/imports:upload?filename=big.csv", Some(body));
-        sent.await.expect("an answer")
-    });
+    let upload = tokio::spawn(slow_upload(tenant.clone()));
     let answer = drains(&lab, "business", &tenant, upload).await;
-    assert_eq!(answer["import"]["rowCount"], json!("400000"), "{answer}");
+    assert_eq!(answer["import"]["rowCount"], json!(ROWS.to_string()), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

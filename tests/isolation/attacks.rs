@@ -41,12 +41,11 @@ const NO_RIGHT: Expect = Expect::Denied(&["PermissionDenied/PERMISSION_DENIED"])
 
 /// Attacks on a method of tenant `a` by its neighbour `b`.
 pub(crate) fn on_tenant_method(kind: Kind, method: &Method, a: &Side, b: &Side, tokens: &Tokens) -> Vec<Attack> {
-    let stranger = || {
-        if kind == Kind::Own {
-            Expect::NothingOf(a.tenant.slug.clone())
-        } else {
-            MISSING
-        }
+    let stranger = || match (kind, method.descriptor.name()) {
+        // Its request carries A's resume token, which is sealed for A.
+        (_, "WatchRecords") => Expect::Denied(&["InvalidArgument/INVALID_ARGUMENT"]),
+        (Kind::Own, _) => Expect::NothingOf(a.tenant.slug.clone()),
+        _ => MISSING,
     };
     let forged = Call {
         headers: vec![

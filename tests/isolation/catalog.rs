@@ -18,7 +18,9 @@ const TABLES: &str = "
 const PLATFORM_TABLES: &[&str] = &[];
 
 async fn superuser(world: &World, database: &str) -> PgConnection {
-    PgConnection::connect(&world.db.superuser[database]).await.expect("the superuser can connect")
+    PgConnection::connect(&world.db.superuser[database])
+        .await
+        .expect("the superuser can connect")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +41,10 @@ async fn every_table_with_a_tenant_is_behind_forced_row_level_security() {
             let (enabled, forced): (bool, bool) = (row.get("enabled"), row.get("forced"));
             let (owner, excess): (String, String) = (row.get("owner"), row.get("excess"));
             if !enabled || !forced || row.get::<i64, _>("policies") == 0 {
-                findings.push(format!("{name}: enabled {enabled}, forced {forced}, policies {}", row.get::<i64, _>("policies")));
+                findings.push(format!(
+                    "{name}: enabled {enabled}, forced {forced}, policies {}",
+                    row.get::<i64, _>("policies")
+                ));
             }
             if owner != "tenantry_owner" {
                 findings.push(format!("{name} is owned by {owner}"));
@@ -58,7 +63,9 @@ async fn service_roles_own_nothing_and_bypass_nothing() {
     let world = World::load();
     for database in ["tenantry", "tenantry_data"] {
         let mut connection = superuser(&world, database).await;
-        let roles = sqlx::query("SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname LIKE 'tenantry\\_%'");
+        let roles = sqlx::query(
+            "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname LIKE 'tenantry\\_%'",
+        );
         let roles = roles.fetch_all(&mut connection).await.unwrap();
         assert!(roles.len() >= 7, "only {} roles", roles.len());
         for row in roles {
@@ -67,11 +74,27 @@ async fn service_roles_own_nothing_and_bypass_nothing() {
                 assert!(!row.get::<bool, _>(attribute), "{name} has attribute {attribute}");
             }
         }
-        let owned = sqlx::query("SELECT pg_get_userbyid(relowner) || ' owns ' || relname FROM pg_class WHERE pg_get_userbyid(relowner) LIKE 'tenantry\\_%' AND pg_get_userbyid(relowner) <> 'tenantry_owner'");
-        let owned: Vec<String> = owned.fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let owned = sqlx::query(
+            "SELECT pg_get_userbyid(relowner) || ' owns ' || relname FROM pg_class WHERE pg_get_userbyid(relowner) LIKE 'tenantry\\_%' AND pg_get_userbyid(relowner) <> 'tenantry_owner'",
+        );
+        let owned: Vec<String> = owned
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         assert!(owned.is_empty(), "{owned:?}");
-        let members = sqlx::query("SELECT pg_get_userbyid(member) FROM pg_auth_members WHERE pg_get_userbyid(roleid) = 'tenantry_owner'");
-        let members: Vec<String> = members.fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let members = sqlx::query(
+            "SELECT pg_get_userbyid(member) FROM pg_auth_members WHERE pg_get_userbyid(roleid) = 'tenantry_owner'",
+        );
+        let members: Vec<String> = members
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         assert_eq!(members, ["tenantry_ddl"]);
     }
 }
@@ -83,16 +106,30 @@ async fn definer_functions_have_a_fixed_search_path_and_policies_ask_once_a_stat
     tenant.help_desk().await;
     for database in ["tenantry", "tenantry_data"] {
         let mut connection = superuser(&world, database).await;
-        let loose = sqlx::query("SELECT proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND NOT coalesce(array_to_string(proconfig, ',') LIKE '%search_path=%', false)");
-        let loose: Vec<String> = loose.fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let loose = sqlx::query(
+            "SELECT proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND NOT coalesce(array_to_string(proconfig, ',') LIKE '%search_path=%', false)",
+        );
+        let loose: Vec<String> = loose
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         assert!(loose.is_empty(), "no search_path: {loose:?}");
-        let policies = sqlx::query("SELECT schemaname || '.' || tablename, coalesce(qual, ''), coalesce(with_check, '') FROM pg_policies WHERE policyname = 'tenant_isolation'");
+        let policies = sqlx::query(
+            "SELECT schemaname || '.' || tablename, coalesce(qual, ''), coalesce(with_check, '') FROM pg_policies WHERE policyname = 'tenant_isolation'",
+        );
         let policies = policies.fetch_all(&mut connection).await.unwrap();
         assert!(!policies.is_empty());
         for row in policies {
             for column in 1..=2 {
                 let text: String = row.get(column);
-                assert!(text.contains("SELECT tenancy.current_tenant()"), "{}: {text}", row.get::<String, _>(0));
+                assert!(
+                    text.contains("SELECT tenancy.current_tenant()"),
+                    "{}: {text}",
+                    row.get::<String, _>(0)
+                );
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Two tenants with one of everything, and the operator's things.
 
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use tenantry_testkit::{World, eventually};
 use tenantry_tests::{Call, Member, Operator, Rest, Tenant, unique};
 
@@ -15,6 +16,8 @@ pub(crate) struct Side {
     pub(crate) resume_token: String,
     /// Keys of one scope each: for a method, the one that does not fit.
     keys: [String; 2],
+    /// The owner's current token and when it was made.
+    owner: tokio::sync::Mutex<Option<(Instant, String)>>,
     /// A session that was signed out.
     pub(crate) signed_out: String,
 }
@@ -51,7 +54,10 @@ impl Side {
         rest.post("/v1/apiKeys", json!({"displayName": "k2", "scopes": ["records.read"]}))
             .await
             .ok();
-        let keys = [tenant.api_key(&["branding.read"]).await, tenant.api_key(&["domains.read"]).await];
+        let keys = [
+            tenant.api_key(&["branding.read"]).await,
+            tenant.api_key(&["domains.read"]).await,
+        ];
         let (import, operation) = one_import(&tenant).await;
         let gone = tenant.member("ROLE_OWNER").await;
         tenant.as_member(&gone).post("/v1/auth:signOut", json!({})).await.ok();
@@ -63,6 +69,7 @@ impl Side {
             operation,
             resume_token,
             keys,
+            owner: tokio::sync::Mutex::new(None),
             signed_out: gone.token,
             tenant,
         }
@@ -73,12 +80,12 @@ impl Side {
     pub(crate) async fn object_type(&self) -> String {
         let name = format!("objectTypes/{}", unique("t"));
         let body = json!({"name": name, "fields": [{"fieldId": "x", "type": "FIELD_TYPE_STRING"}]});
-        text(&self.tenant.rest().post("/v1/objectTypes", body).await.ok()["name"])
+        text(&self.rest().await.post("/v1/objectTypes", body).await.ok()["name"])
     }
     pub(crate) async fn new_record(&self) -> String {
         let answer = self
-            .tenant
             .rest()
+            .await
             .post("/v1/objectTypes/tickets_a/records", json!({"fields": {"title": "t"}}))
             .await
             .ok();
@@ -89,7 +96,7 @@ impl Side {
     }
     pub(crate) async fn new_domain(&self) -> String {
         let name = format!("domains/{}.example", unique("d"));
-        text(&self.tenant.rest().post("/v1/domains", json!({"name": name})).await.ok()["name"])
+        text(&self.rest().await.post("/v1/domains", json!({"name": name})).await.ok()["name"])
     }
     pub(crate) async fn new_session(&self) -> String {
         let owner = &self.tenant.owner;
@@ -99,23 +106,34 @@ impl Side {
     }
     pub(crate) async fn new_user(&self) -> String {
         let body = json!({"email": format!("{}@x.example", unique("u")), "role": "ROLE_VIEWER"});
-        text(&self.tenant.rest().post("/v1/users", body).await.ok()["user"]["name"])
+        text(&self.rest().await.post("/v1/users", body).await.ok()["user"]["name"])
     }
     pub(crate) async fn new_api_key(&self) -> String {
         let answer = self
-            .tenant
             .rest()
+            .await
             .post("/v1/apiKeys", json!({"displayName": "k", "scopes": ["records.read"]}))
             .await
             .ok();
         text(&answer["apiKey"]["name"])
     }
-    /// The owner signs in again: a matrix outlives an access token, and some of its calls end sessions.
+    /// A token of the owner; a new sign-in every two minutes, because a matrix outlives an access token.
     pub(crate) async fn owner_token(&self) -> String {
+        let mut known = self.owner.lock().await;
+        if let Some((made, token)) = known.as_ref()
+            && made.elapsed() < Duration::from_secs(120)
+        {
+            return token.clone();
+        }
         let owner = &self.tenant.owner;
-        Member::sign_in(&self.tenant.world, &self.tenant.host, &owner.email, &owner.name)
+        let token = Member::sign_in(&self.tenant.world, &self.tenant.host, &owner.email, &owner.name)
             .await
-            .token
+            .token;
+        *known = Some((Instant::now(), token.clone()));
+        token
+    }
+    pub(crate) async fn rest(&self) -> Rest {
+        Rest::new(&self.tenant.world, &self.tenant.host).bearer(&self.owner_token().await)
     }
     /// A key without `scope`.
     pub(crate) fn key_without(&self, scope: &str) -> &str {

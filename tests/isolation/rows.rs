@@ -129,7 +129,7 @@ async fn registry(name: &str, a: &Side) -> Value {
         "DeleteDomain" => json!({"name": a.new_domain().await}),
         "GetBranding" => json!({}),
         "UpdateBranding" => {
-            json!({"branding": {"displayName": format!("Brand of {}", a.tenant.slug)}, "updateMask": "displayName"})
+            json!({"branding": {"displayName": a.fresh("brand")}, "updateMask": "displayName"})
         }
         other => panic!("no row for {other}"),
     }

@@ -34,9 +34,12 @@ const fn once() -> u32 {
     1
 }
 
+/// By point: what happens there, and how often still.
+type Armed = HashMap<String, (Action, u32)>;
+
 /// The armed points of this process. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Option<Arc<Mutex<HashMap<String, (Action, u32)>>>>);
+pub struct Faults(Option<Arc<Mutex<Armed>>>);
 
 impl Faults {
     /// Points can be armed only if `dev`.

@@ -8,7 +8,6 @@ use tonic::{Request, Response, Status};
 ///
 /// # Errors
 /// INTERNAL where a handler runs outside of the stack: a wiring bug, refused rather than served without a tenant.
-#[expect(clippy::result_large_err, reason = "tonic's signature")]
 pub fn context<T>(request: &Request<T>) -> Result<Ctx, Status> {
     request
         .extensions()

@@ -76,7 +76,7 @@ impl RemoteVerificationKeys {
             .clone()
             .get_verification_keys(GetVerificationKeysRequest {})
             .await;
-        let answer = answer.map_err(|status| Error::unavailable(status))?.into_inner();
+        let answer = answer.map_err(Error::unavailable)?.into_inner();
         // Only an answer counts: while auth is away every request tries again.
         self.asked_ms.store(now, Ordering::Relaxed);
         let keys: Vec<Jwk> = answer.keys.into_iter().map(jwk).collect();

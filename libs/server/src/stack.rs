@@ -214,7 +214,9 @@ fn unreadable(response: &Response<Body>) -> Option<Error> {
     match status.code() {
         tonic::Code::Internal | tonic::Code::Unimplemented => Some(Error::new(
             Reason::MalformedRequest,
-            format!("The request cannot be read: {what}. Send one message of the method's type, complete and uncompressed."),
+            format!(
+                "The request cannot be read: {what}. Send one message of the method's type, complete and uncompressed."
+            ),
         )),
         tonic::Code::OutOfRange => Some(Error::new(
             Reason::RequestTooLarge,

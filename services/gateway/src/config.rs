@@ -1,8 +1,16 @@
 //! What the gateway reads from its configuration; `defaults.toml` is the reference.
 
-use crate::{app::limits::Settings, domain::host::{Host, HostRules}};
+use crate::{
+    app::limits::Settings,
+    domain::host::{Host, HostRules},
+};
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 use tenantry_config::{ConfigError, Endpoint, GatewayListen, Identity, Redis, Telemetry};
 
 /// The whole configuration.
@@ -99,19 +107,34 @@ impl Config {
         self.telemetry.validate("telemetry", self.dev)?;
         for (name, upstream) in &self.upstreams {
             if ["auth", "registry", "business"].contains(&name.as_str()) {
-                return Err(ConfigError::invalid(format!("upstreams.{name}"), "has a section of its own; choose another name"));
+                return Err(ConfigError::invalid(
+                    format!("upstreams.{name}"),
+                    "has a section of its own; choose another name",
+                ));
             }
-            let endpoint = Endpoint { endpoint: upstream.endpoint.clone() };
+            let endpoint = Endpoint {
+                endpoint: upstream.endpoint.clone(),
+            };
             endpoint.validate(&format!("upstreams.{name}"), self.dev)?;
         }
         let canonical = |key: &str, text: &str| match Host::parse(text) {
             Ok(host) if host.name() == text => Ok(()),
-            _ => Err(ConfigError::invalid(key, "must be a host name in lower case without a port")),
+            _ => Err(ConfigError::invalid(
+                key,
+                "must be a host name in lower case without a port",
+            )),
         };
         canonical("hosts.base_domain", &self.hosts.base_domain)?;
         canonical("hosts.operator_host", &self.hosts.operator_host)?;
-        self.hosts.api_hosts.iter().try_for_each(|host| canonical("hosts.api_hosts", host))?;
-        let bounds = [("in_flight", self.limits.in_flight), ("tenant_in_flight", self.limits.tenant_in_flight), ("connections", self.limits.connections)];
+        self.hosts
+            .api_hosts
+            .iter()
+            .try_for_each(|host| canonical("hosts.api_hosts", host))?;
+        let bounds = [
+            ("in_flight", self.limits.in_flight),
+            ("tenant_in_flight", self.limits.tenant_in_flight),
+            ("connections", self.limits.connections),
+        ];
         match bounds.iter().find(|(_, value)| *value == 0 || *value > 1_000_000) {
             Some((key, _)) => Err(ConfigError::invalid(format!("limits.{key}"), "must be 1 to 1000000")),
             None => Ok(()),
@@ -121,14 +144,31 @@ impl Config {
     /// The rules about hosts.
     #[must_use]
     pub fn host_rules(&self) -> HostRules {
-        let Hosts { base_domain, api_hosts, operator_host } = self.hosts.clone();
-        HostRules { base_domain, api_hosts, operator_host }
+        let Hosts {
+            base_domain,
+            api_hosts,
+            operator_host,
+        } = self.hosts.clone();
+        HostRules {
+            base_domain,
+            api_hosts,
+            operator_host,
+        }
     }
 
     /// The settings of the counters.
     #[must_use]
     pub fn limit_settings(&self) -> Settings {
-        let Bounds { sign_in_per_minute, sign_in_burst, tenant_in_flight, .. } = self.limits;
-        Settings { sign_in_per_minute, sign_in_burst, tenant_in_flight }
+        let Bounds {
+            sign_in_per_minute,
+            sign_in_burst,
+            tenant_in_flight,
+            ..
+        } = self.limits;
+        Settings {
+            sign_in_per_minute,
+            sign_in_burst,
+            tenant_in_flight,
+        }
     }
 }

@@ -6,13 +6,19 @@ use tenantry_kernel::{Error, Reason};
 /// Nothing was sent to prove who calls.
 #[must_use]
 pub fn credentials_missing() -> Error {
-    Error::new(Reason::CredentialsMissing, "No credentials were sent. Send an Authorization header with a bearer token or API key, or sign in.")
+    Error::new(
+        Reason::CredentialsMissing,
+        "No credentials were sent. Send an Authorization header with a bearer token or API key, or sign in.",
+    )
 }
 
 /// What was sent proves nothing.
 #[must_use]
 pub fn credentials_invalid() -> Error {
-    Error::new(Reason::CredentialsInvalid, "The credentials are not valid. Sign in again.")
+    Error::new(
+        Reason::CredentialsInvalid,
+        "The credentials are not valid. Sign in again.",
+    )
 }
 
 /// The call needs a tenant and none was named.
@@ -27,7 +33,10 @@ pub fn tenant_missing() -> Error {
 /// A page of another site asked for a change.
 #[must_use]
 pub fn origin_mismatch() -> Error {
-    Error::new(Reason::OriginMismatch, "The change was asked for by a page of another site. Use this site's own pages, or a bearer token.")
+    Error::new(
+        Reason::OriginMismatch,
+        "The change was asked for by a page of another site. Use this site's own pages, or a bearer token.",
+    )
 }
 
 /// More bytes than accepted.
@@ -40,7 +49,10 @@ pub fn too_large(most: usize) -> Error {
 /// No such method.
 #[must_use]
 pub fn unimplemented() -> Error {
-    Error::new(Reason::Unimplemented, "No such method is offered here. See gRPC reflection or /openapi.json for what is.")
+    Error::new(
+        Reason::Unimplemented,
+        "No such method is offered here. See gRPC reflection or /openapi.json for what is.",
+    )
 }
 
 /// A deadline passed at the gateway.

@@ -69,7 +69,13 @@ fn print(output: Output) -> anyhow::Result<()> {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&routes())?)?,
         Output::Table => {
             for route in routes() {
-                writeln!(out, "{:7} {:60} {}", route.method, route.template, route.grpc_method.unwrap_or_default())?;
+                writeln!(
+                    out,
+                    "{:7} {:60} {}",
+                    route.method,
+                    route.template,
+                    route.grpc_method.unwrap_or_default()
+                )?;
             }
         }
     }

@@ -3,9 +3,9 @@
 
 use crate::{
     Config,
-    config::Upstream,
     app::{credentials::Credentials, gate::Gate, limits::Limiters},
     clients::{Auth, Tokens, Upstreams},
+    config::Upstream,
     domain::{openapi, table::Table},
     edge::{Edge, grpc, listener},
 };
@@ -38,7 +38,9 @@ pub struct World {
 /// INTERNAL for descriptors that do not decode.
 pub async fn edge(config: &Config, world: World) -> Result<Edge, Error> {
     let own = own_descriptors(config)?;
-    let methods = own.iter().try_fold(Methods::load(), |methods, encoded| methods.with_descriptors(encoded));
+    let methods = own
+        .iter()
+        .try_fold(Methods::load(), |methods, encoded| methods.with_descriptors(encoded));
     let methods = methods.map_err(Error::internal)?;
     let table = Table::load(&methods);
     let open_api = serde_json::to_vec(&openapi::document(&methods, &table)).map_err(Error::internal)?;
@@ -68,10 +70,18 @@ pub async fn edge(config: &Config, world: World) -> Result<Edge, Error> {
 pub async fn run(config: &Config) -> Result<(), Error> {
     // Ports first: a second gateway must fail before it does anything.
     let address = config.listen.public;
-    let listener = TcpListener::bind(address).await.map_err(|error| Error::internal(format!("public port {address}: {error}")))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::internal(format!("public port {address}: {error}")))?;
     let (shutdown, readiness) = (Shutdown::install(), Readiness::default());
     let stop = shutdown.token();
-    serve_admin(config.listen.admin, readiness.clone(), Faults::new(config.dev), Default::default()).await?;
+    serve_admin(
+        config.listen.admin,
+        readiness.clone(),
+        Faults::new(config.dev),
+        Default::default(),
+    )
+    .await?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let peers = Peers::connect(&config.auth.endpoint, &config.identity, clock.clone())?;
@@ -93,7 +103,19 @@ pub async fn run(config: &Config) -> Result<(), Error> {
     router.watch(stop.clone(), move || routes.release());
 
     let tokens = Arc::new(Auth(peers.clone()));
-    let edge = Arc::new(edge(config, World { resolver: router, tokens, upstreams, clock, ids: Arc::new(SystemIds) }).await?);
+    let edge = Arc::new(
+        edge(
+            config,
+            World {
+                resolver: router,
+                tokens,
+                upstreams,
+                clock,
+                ids: Arc::new(SystemIds),
+            },
+        )
+        .await?,
+    );
     edge.gate.credentials.follow(&peers.revocations(), stop.clone());
     tracing::info!(service = "gateway", %address, admin = %config.listen.admin, "serving");
     listener::serve(listener, edge, config.limits.connections, stop).await;
@@ -102,12 +124,23 @@ pub async fn run(config: &Config) -> Result<(), Error> {
 
 /// Descriptor sets of the installation's own services.
 fn own_descriptors(config: &Config) -> Result<Vec<Vec<u8>>, Error> {
-    let read = |path: &std::path::PathBuf| std::fs::read(path).map_err(|error| Error::internal(format!("{}: {error}", path.display())));
-    config.upstreams.values().map(|upstream| read(&upstream.descriptors)).collect()
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read(path).map_err(|error| Error::internal(format!("{}: {error}", path.display())))
+    };
+    config
+        .upstreams
+        .values()
+        .map(|upstream| read(&upstream.descriptors))
+        .collect()
 }
 
 /// Connections to them. Names live as long as the process: they are the few of the configuration, given once.
 fn own_upstreams(config: &Config) -> Result<Arc<BTreeMap<&'static str, Channel>>, Error> {
     let one = |(name, upstream): (&String, &Upstream)| Ok((&*name.clone().leak(), channel(&upstream.endpoint)?));
-    config.upstreams.iter().map(one).collect::<Result<_, Error>>().map(Arc::new)
+    config
+        .upstreams
+        .iter()
+        .map(one)
+        .collect::<Result<_, Error>>()
+        .map(Arc::new)
 }

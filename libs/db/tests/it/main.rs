@@ -3,6 +3,7 @@
 mod context;
 mod data;
 mod linter;
+mod pgbouncer;
 mod stolen;
 mod transactions;
 mod world;

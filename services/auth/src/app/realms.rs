@@ -34,12 +34,12 @@ impl Realms {
     pub fn new(core: Arc<Core>) -> Self {
         Self { core }
     }
-    /// Makes realm, KEK and first owner; the owner's one-time token. Where the realm exists (the command came under
-    /// another id), the owner gets a new link and nothing else changes.
+    /// Makes realm, KEK and first owner, whom [`Realms::invite`] then gives a link. Where the realm exists (the command
+    /// came again, or under another id) nothing changes.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for an address that is none: permanent.
-    pub async fn create(&self, ctx: &Ctx, tx: &mut Tx, new: NewRealm) -> Result<String> {
+    pub async fn create(&self, ctx: &Ctx, tx: &mut Tx, new: NewRealm) -> Result<UserId> {
         let email = Email::parse("admin_email", &new.admin_email)?;
         user::check_display_name("admin_display_name", &new.admin_display_name)?;
         if tx.tenant() == TenantId::PLATFORM {
@@ -57,7 +57,6 @@ impl Realms {
                 "The realm exists and its owner has accepted already.",
             ));
         }
-        let token = links::make(&self.core, tx, owner.id, LinkKind::Invite).await?;
         self.core
             .event(
                 tx,
@@ -67,7 +66,15 @@ impl Realms {
                 json!({ "slug": new.slug }),
             )
             .await?;
-        Ok(token)
+        Ok(owner.id)
+    }
+    /// The first owner's one-time token; an earlier one ends. Belongs into the transaction of the inbox entry: of two
+    /// deliveries of one command, the one that loses must not take the winner's link with it.
+    ///
+    /// # Errors
+    /// As every statement.
+    pub async fn invite(&self, tx: &mut Tx, owner: UserId) -> Result<String> {
+        links::make(&self.core, tx, owner, LinkKind::Invite).await
     }
 
     async fn first_owner(&self, tx: &mut Tx, email: Email, display_name: String) -> Result<User> {

@@ -165,13 +165,14 @@ impl Saga {
     /// no inbox entry; the command comes again, finds the realm and makes a new link.
     async fn create(&self, ctx: &Ctx, command: &Command, new: NewRealm) -> Result<()> {
         let mut tx = self.core.store.begin(ctx).await?;
-        let token = self.realms.create(ctx, &mut tx, new).await?;
+        let owner = self.realms.create(ctx, &mut tx, new).await?;
         tx.commit().await?;
         let sealer = self.core.keyring.response_sealer(command.tenant).await?;
+        let mut tx = self.core.store.begin(ctx).await?;
+        let token = self.realms.invite(&mut tx, owner).await?;
         let bytes = reply(command, Reply::Done(StepDone { invite_token: token })).encode_to_vec();
         let mut stored = vec![SEALED];
         stored.extend(sealer.seal(&aad(command), &bytes));
-        let mut tx = self.core.store.begin(ctx).await?;
         self.record(&mut tx, ctx, command, bytes, &stored).await?;
         tx.commit().await
     }

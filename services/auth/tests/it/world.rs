@@ -114,10 +114,9 @@ impl World {
             admin_email: format!("owner@{slug}.test"),
             admin_display_name: "Owner".to_owned(),
         };
-        let token = Realms::new(Arc::clone(&self.core))
-            .create(&ctx, &mut tx, new)
-            .await
-            .unwrap();
+        let realms = Realms::new(Arc::clone(&self.core));
+        let owner = realms.create(&ctx, &mut tx, new).await.unwrap();
+        let token = realms.invite(&mut tx, owner).await.unwrap();
         tx.commit().await.unwrap();
         (tenant, token)
     }

@@ -250,9 +250,18 @@ mod tests {
                 Err(error) => Some(error),
                 Ok(rows) => rows.filter_map(Result::err).next(),
             };
-            assert_eq!(error.map(|error| (error.line, error.message)), Some((line, OPEN_QUOTE.to_owned())), "{bad}");
+            assert_eq!(
+                error.map(|error| (error.line, error.message)),
+                Some((line, OPEN_QUOTE.to_owned())),
+                "{bad}"
+            );
         }
-        for good in ["a,b\n\"1\n2\",3\n", "a,b\n5\",6\"7\n", "a,b\n\"say \"\"hi\"\"\",2", "\u{feff}\"a\",b\n1,2"] {
+        for good in [
+            "a,b\n\"1\n2\",3\n",
+            "a,b\n5\",6\"7\n",
+            "a,b\n\"say \"\"hi\"\"\",2",
+            "\u{feff}\"a\",b\n1,2",
+        ] {
             let rows = Rows::open(good.as_bytes()).expect("a header");
             assert!(rows.map(|row| row.map(|_| ())).all(|row| row.is_ok()), "{good}");
         }

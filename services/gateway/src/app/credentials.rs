@@ -34,7 +34,11 @@ impl Credentials {
     /// An empty one.
     #[must_use]
     pub fn new(tokens: Arc<dyn Tokens>, clock: Arc<dyn Clock>) -> Self {
-        let known = Cache::builder().max_capacity(MOST).time_to_live(TTL).support_invalidation_closures().build();
+        let known = Cache::builder()
+            .max_capacity(MOST)
+            .time_to_live(TTL)
+            .support_invalidation_closures()
+            .build();
         Self { tokens, known, clock }
     }
 
@@ -42,7 +46,12 @@ impl Credentials {
     ///
     /// # Errors
     /// `CREDENTIALS_INVALID`, `TENANT_MISMATCH`, `UNAVAILABLE`.
-    pub async fn exchange(&self, credential: &Credential, audience: &'static str, tenant: Option<TenantId>) -> Result<Exchanged> {
+    pub async fn exchange(
+        &self,
+        credential: &Credential,
+        audience: &'static str,
+        tenant: Option<TenantId>,
+    ) -> Result<Exchanged> {
         let text = credential.expose();
         if text.is_empty() || text.len() > LONGEST {
             return Err(error::credentials_invalid());
@@ -55,7 +64,10 @@ impl Credentials {
             self.known.invalidate(&key).await;
         }
         let ask = self.tokens.exchange(text, audience, tenant);
-        self.known.try_get_with(key, ask).await.map_err(|shared| error::again(&shared))
+        self.known
+            .try_get_with(key, ask)
+            .await
+            .map_err(|shared| error::again(&shared))
     }
 
     /// A token that names the gateway itself.
@@ -125,7 +137,11 @@ pub fn claimed_tenant(credential: &Credential) -> Result<Option<TenantId>, Error
     if let Some(parsed) = OpaqueToken::parse(text) {
         // Refresh tokens and links are no credentials for calls.
         let usable = matches!(parsed.prefix, Prefix::Session | Prefix::ApiKey);
-        return if usable { Ok(Some(parsed.tenant)) } else { Err(error::credentials_invalid()) };
+        return if usable {
+            Ok(Some(parsed.tenant))
+        } else {
+            Err(error::credentials_invalid())
+        };
     }
     let mut parts = text.split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -151,7 +167,12 @@ mod tests {
 
     struct Counting(AtomicUsize);
     impl Tokens for Counting {
-        fn exchange<'a>(&'a self, credential: &'a str, _: &'static str, tenant: Option<TenantId>) -> BoxFuture<'a, Result<Exchanged>> {
+        fn exchange<'a>(
+            &'a self,
+            credential: &'a str,
+            _: &'static str,
+            tenant: Option<TenantId>,
+        ) -> BoxFuture<'a, Result<Exchanged>> {
             Box::pin(async move {
                 self.0.fetch_add(1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
@@ -175,9 +196,17 @@ mod tests {
 
     fn cache() -> (Arc<Credentials>, Arc<Counting>) {
         let tokens = Arc::new(Counting(AtomicUsize::new(0)));
-        (Arc::new(Credentials::new(tokens.clone(), Arc::new(SystemClock))), tokens)
+        (
+            Arc::new(Credentials::new(tokens.clone(), Arc::new(SystemClock))),
+            tokens,
+        )
     }
-    async fn ask(cache: &Credentials, text: &str, audience: &'static str, tenant: Option<TenantId>) -> Result<Exchanged> {
+    async fn ask(
+        cache: &Credentials,
+        text: &str,
+        audience: &'static str,
+        tenant: Option<TenantId>,
+    ) -> Result<Exchanged> {
         cache.exchange(&Credential::new(text), audience, tenant).await
     }
 
@@ -187,7 +216,10 @@ mod tests {
         let many = (0..50).map(|_| ask(&cache, "a", "auth", None));
         assert!(futures::future::join_all(many).await.iter().all(Result::is_ok));
         assert_eq!(tokens.0.load(Ordering::SeqCst), 1);
-        for (n, (audience, tenant)) in [("business", None), ("auth", Some(TenantId::PLATFORM))].into_iter().enumerate() {
+        for (n, (audience, tenant)) in [("business", None), ("auth", Some(TenantId::PLATFORM))]
+            .into_iter()
+            .enumerate()
+        {
             ask(&cache, "a", audience, tenant).await.expect("a token");
             assert_eq!(tokens.0.load(Ordering::SeqCst), n + 2);
         }
@@ -201,7 +233,11 @@ mod tests {
         }
         assert_eq!(tokens.0.load(Ordering::SeqCst), 4);
         assert!(ask(&cache, &"x".repeat(LONGEST + 1), "auth", None).await.is_err());
-        assert_eq!(tokens.0.load(Ordering::SeqCst), 4, "what cannot be ours is not asked for");
+        assert_eq!(
+            tokens.0.load(Ordering::SeqCst),
+            4,
+            "what cannot be ours is not asked for"
+        );
     }
 
     #[tokio::test]
@@ -210,7 +246,11 @@ mod tests {
         for what in [Revoked::Session(id), Revoked::User(id), Revoked::Tenant] {
             let (cache, tokens) = cache();
             ask(&cache, "a", "auth", None).await.expect("a token");
-            cache.forget(&Revocation { tenant: TenantId::PLATFORM, what, not_before: SystemClock.now() });
+            cache.forget(&Revocation {
+                tenant: TenantId::PLATFORM,
+                what,
+                not_before: SystemClock.now(),
+            });
             ask(&cache, "a", "auth", None).await.expect("a token");
             assert_eq!(tokens.0.load(Ordering::SeqCst), 2, "{what:?}");
         }

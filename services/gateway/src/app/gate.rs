@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     clients::{CONNECT, Upstreams},
-    domain::{deadline, host::{Host, HostRules, Site}},
+    domain::{
+        deadline,
+        host::{Host, HostRules, Site},
+    },
     error,
 };
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -69,7 +72,11 @@ impl Gate {
         if route.tenant == TenantId::PLATFORM && self.hosts.site(host) != Some(Site::Operator) {
             return Err(Error::not_found());
         }
-        if route.status == TenantStatus::Deleted { Err(Error::not_found()) } else { Ok(Place::Tenant(route)) }
+        if route.status == TenantStatus::Deleted {
+            Err(Error::not_found())
+        } else {
+            Ok(Place::Tenant(route))
+        }
     }
 
     async fn platform(&self) -> Result<Arc<TenantRoute>> {
@@ -80,7 +87,11 @@ impl Gate {
     }
 
     async fn by_id(&self, tenant: TenantId) -> Result<Arc<TenantRoute>> {
-        if tenant == TenantId::PLATFORM { self.platform().await } else { self.resolver.by_id(tenant).await.map_err(neutral) }
+        if tenant == TenantId::PLATFORM {
+            self.platform().await
+        } else {
+            self.resolver.by_id(tenant).await.map_err(neutral)
+        }
     }
 
     /// The tenant of the path prefix `/v1/tenants/{tenant}/`: an id or a slug.
@@ -98,7 +109,10 @@ impl Gate {
     /// # Errors
     /// What the client is told, in one body for foreign and unknown tenants.
     pub async fn admit(&self, visitor: &Visitor, path_tenant: Option<&str>, method: &Arc<Method>) -> Result<Pass> {
-        let found = self.upstreams.of(&method.service).filter(|_| method.access != Access::Service);
+        let found = self
+            .upstreams
+            .of(&method.service)
+            .filter(|_| method.access != Access::Service);
         let (channel, audience) = found.ok_or_else(error::unimplemented)?;
         let expected = self.expected(visitor, path_tenant).await?;
         if let Some(route) = &expected {
@@ -113,7 +127,12 @@ impl Gate {
         let (state, held) = self.limiters.tenant(&route).await;
         // Set once: the first call of a page counts.
         let _ = visitor.trail.rate.set(state);
-        Ok(Pass { method: method.clone(), channel: channel.clone(), token, held: held? })
+        Ok(Pass {
+            method: method.clone(),
+            channel: channel.clone(),
+            token,
+            held: held?,
+        })
     }
 
     async fn expected(&self, visitor: &Visitor, path_tenant: Option<&str>) -> Result<Option<Arc<TenantRoute>>> {
@@ -122,9 +141,10 @@ impl Gate {
             None => None,
         };
         match (&visitor.place, named) {
-            (Place::Tenant(host), Some(path)) if host.tenant != path.tenant => {
-                Err(Error::new(Reason::TenantMismatch, "the path names another tenant than the host"))
-            }
+            (Place::Tenant(host), Some(path)) if host.tenant != path.tenant => Err(Error::new(
+                Reason::TenantMismatch,
+                "the path names another tenant than the host",
+            )),
             (Place::Tenant(host), _) => Ok(Some(host.clone())),
             (Place::Api, named) => Ok(named),
         }
@@ -156,7 +176,10 @@ impl Gate {
         let expected = match (expected, claimed) {
             // Only a claim, but one that cannot fit: the same answer as from auth, without asking.
             (Some(route), Some(tenant)) if route.tenant != tenant => {
-                return Err(Error::new(Reason::TenantMismatch, "the credential is of another tenant than the host or path"));
+                return Err(Error::new(
+                    Reason::TenantMismatch,
+                    "the credential is of another tenant than the host or path",
+                ));
             }
             (None, Some(tenant)) => {
                 let route = self.by_id(tenant).await?;
@@ -165,7 +188,10 @@ impl Gate {
             }
             (expected, _) => expected,
         };
-        let exchanged = self.credentials.exchange(credential, audience, expected.as_ref().map(|route| route.tenant)).await?;
+        let exchanged = self
+            .credentials
+            .exchange(credential, audience, expected.as_ref().map(|route| route.tenant))
+            .await?;
         let _ = visitor.trail.principal.set(exchanged.subject.clone());
         let route = match expected {
             Some(route) => route,
@@ -183,10 +209,16 @@ impl Gate {
         let until = time.and_then(|time| Instant::now().checked_add(time));
         let request = outgoing(visitor, &pass, body, time);
         let answer = match until {
-            Some(until) => tokio::time::timeout_at(until, send(pass.channel, request)).await.unwrap_or_else(|_| Err(error::deadline_exceeded())),
+            Some(until) => tokio::time::timeout_at(until, send(pass.channel, request))
+                .await
+                .unwrap_or_else(|_| Err(error::deadline_exceeded())),
             None => send(pass.channel, request).await,
         };
-        if let (SIGN_OUT, Some(credential), Some(tenant)) = (pass.method.permission.as_str(), &visitor.credential, visitor.trail.tenant.get()) {
+        if let (SIGN_OUT, Some(credential), Some(tenant)) = (
+            pass.method.permission.as_str(),
+            &visitor.credential,
+            visitor.trail.tenant.get(),
+        ) {
             self.credentials.forget_one(credential, *tenant).await;
         }
         match violation.take().map_or(answer, Err) {
@@ -197,10 +229,23 @@ impl Gate {
 }
 
 async fn send(mut channel: Channel, request: Request<Body>) -> Result<Response<Body>> {
-    let ready = tokio::time::timeout(CONNECT, channel.ready()).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
+    let ready = tokio::time::timeout(CONNECT, channel.ready())
+        .await
+        .map_err(Error::unavailable)?
+        .map_err(Error::unavailable)?;
     let response = ready.call(request).await.map_err(Error::unavailable)?;
-    let grpc = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-    if grpc { Ok(response) } else { Err(Error::unavailable(format!("the upstream answered {} without gRPC", response.status()))) }
+    let grpc = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    if grpc {
+        Ok(response)
+    } else {
+        Err(Error::unavailable(format!(
+            "the upstream answered {} without gRPC",
+            response.status()
+        )))
+    }
 }
 
 fn outgoing(visitor: &Visitor, pass: &Pass, body: Body, time: Option<Duration>) -> Request<Body> {
@@ -221,11 +266,23 @@ fn outgoing(visitor: &Visitor, pass: &Pass, body: Body, time: Option<Duration>) 
         }
     };
     put(header::AUTHORIZATION, format!("Bearer {}", pass.token), true);
-    put(HeaderName::from_static(tenantry_server::REQUEST_ID_HEADER), visitor.request_id.to_string(), false);
-    put(HeaderName::from_static(CLIENT_HEADER), visitor.client.to_string(), false);
+    put(
+        HeaderName::from_static(tenantry_server::REQUEST_ID_HEADER),
+        visitor.request_id.to_string(),
+        false,
+    );
+    put(
+        HeaderName::from_static(CLIENT_HEADER),
+        visitor.client.to_string(),
+        false,
+    );
     if let Some(time) = time {
         // The gateway's own timer is to end the call first, with a reason; ending it cancels the service's work too.
-        put(HeaderName::from_static("grpc-timeout"), deadline::format(time.saturating_add(GRACE)), false);
+        put(
+            HeaderName::from_static("grpc-timeout"),
+            deadline::format(time.saturating_add(GRACE)),
+            false,
+        );
     }
     tenantry_telemetry::inject_current(headers);
     request
@@ -241,7 +298,9 @@ pub fn refuse(visitor: &Visitor, error: &Error) -> Response<Body> {
 
 /// Logs what only the log may know.
 pub fn log(error: &Error, request_id: &tenantry_kernel::RequestId) {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let source = std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default();
     match error.reason() {
         Reason::Internal => tracing::error!(%request_id, %source, "internal error"),
         Reason::TenantMismatch => tracing::warn!(%request_id, detail = error.public(), "tenant mismatch refused"),
@@ -257,16 +316,25 @@ fn note(visitor: &Visitor, route: &TenantRoute) {
 
 /// Unknown is one body, whoever found it out.
 fn neutral(error: Error) -> Error {
-    if error.reason() == Reason::TenantNotFound { Error::not_found().because(error) } else { error }
+    if error.reason() == Reason::TenantNotFound {
+        Error::not_found().because(error)
+    } else {
+        error
+    }
 }
 
 fn serving(route: &TenantRoute) -> Result<()> {
     match route.status {
         TenantStatus::Active => Ok(()),
-        TenantStatus::Suspended => Err(Error::new(Reason::TenantSuspended, "This organisation is suspended. Its owner can contact the operator.")),
-        TenantStatus::Creating => {
-            Err(Error::new(Reason::TenantNotActive, "This organisation is still being set up. Try again in a moment.").retry_after(Duration::from_secs(2)))
-        }
+        TenantStatus::Suspended => Err(Error::new(
+            Reason::TenantSuspended,
+            "This organisation is suspended. Its owner can contact the operator.",
+        )),
+        TenantStatus::Creating => Err(Error::new(
+            Reason::TenantNotActive,
+            "This organisation is still being set up. Try again in a moment.",
+        )
+        .retry_after(Duration::from_secs(2))),
         TenantStatus::Deleted => Err(Error::not_found()),
     }
 }
@@ -284,8 +352,18 @@ pub fn platform_route() -> TenantRoute {
         placement: Placement::Schema,
         cell: String::new(),
         plan: "platform".to_owned(),
-        limits: Limits { requests_per_second: 2_000, burst: 4_000, users: 0, object_types: 0, records: 0, api_keys: 0 },
+        limits: Limits {
+            requests_per_second: 2_000,
+            burst: 4_000,
+            users: 0,
+            object_types: 0,
+            records: 0,
+            api_keys: 0,
+        },
         features: BTreeSet::new(),
-        brand: Brand { display_name: "Operator".to_owned(), ..Brand::default() },
+        brand: Brand {
+            display_name: "Operator".to_owned(),
+            ..Brand::default()
+        },
     }
 }

@@ -25,7 +25,10 @@ pub struct Violation(Arc<Mutex<Option<Error>>>);
 impl Violation {
     /// Reports.
     pub fn set(&self, error: Error) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
     }
     /// Takes the report.
     #[must_use]
@@ -57,7 +60,14 @@ impl FrameGuard {
     /// Wraps a client's body.
     #[must_use]
     pub fn new(inner: Body, shape: Shape, violation: Violation) -> Self {
-        Self { inner, shape, seen: 0, header: Vec::with_capacity(5), rest: 0, violation }
+        Self {
+            inner,
+            shape,
+            seen: 0,
+            header: Vec::with_capacity(5),
+            rest: 0,
+            violation,
+        }
     }
 
     fn check(&mut self, data: &Bytes) -> Result<(), Error> {
@@ -97,19 +107,27 @@ impl FrameGuard {
 }
 
 fn malformed() -> Error {
-    Error::new(Reason::MalformedRequest, "The request is not a sequence of whole gRPC frames, as many as the method takes.")
+    Error::new(
+        Reason::MalformedRequest,
+        "The request is not a sequence of whole gRPC frames, as many as the method takes.",
+    )
 }
 
 /// A status that came without details was made by a transport library, not by a service of ours: it gets a reason, so
 /// that every refusal has one. What does not decode is the client's mistake, whatever code the library chose.
 fn explain(headers: &mut HeaderMap, request_id: &RequestId) {
-    let Some(status) = Status::from_header_map(headers) else { return };
+    let Some(status) = Status::from_header_map(headers) else {
+        return;
+    };
     if status.code() == Code::Ok || !status.details().is_empty() {
         return;
     }
     let undecoded = status.code() == Code::Internal && status.message().contains("failed to decode Protobuf message");
     let error = if undecoded {
-        Error::new(Reason::MalformedRequest, "The request message does not decode. Check it against the proto.")
+        Error::new(
+            Reason::MalformedRequest,
+            "The request message does not decode. Check it against the proto.",
+        )
     } else {
         tenantry_server::error_of(&status)
     };
@@ -159,14 +177,27 @@ struct Answer {
 
 /// Wraps a service's response for the client.
 #[must_use]
-pub fn answer(mut response: Response<Body>, until: Option<Instant>, held: Held, violation: Violation, request_id: RequestId) -> Response<Body> {
+pub fn answer(
+    mut response: Response<Body>,
+    until: Option<Instant>,
+    held: Held,
+    violation: Violation,
+    request_id: RequestId,
+) -> Response<Body> {
     let sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until)));
     explain(response.headers_mut(), &request_id);
     response.map(|inner| {
         if inner.is_end_stream() {
             return inner;
         }
-        Body::new(Answer { inner, sleep, held: Some(held), violation, request_id, done: false })
+        Body::new(Answer {
+            inner,
+            sleep,
+            held: Some(held),
+            violation,
+            request_id,
+            done: false,
+        })
     })
 }
 
@@ -216,7 +247,10 @@ impl HttpBody for Answer {
             }
             // A service always ends with a status: without one it died.
             None => {
-                let error = self.violation.take().unwrap_or_else(|| Error::unavailable("the stream ended without a status"));
+                let error = self
+                    .violation
+                    .take()
+                    .unwrap_or_else(|| Error::unavailable("the stream ended without a status"));
                 self.end(&error)
             }
         }
@@ -242,11 +276,20 @@ mod tests {
         bytes
     }
 
-    const ONE: Shape = Shape { one: true, compressed: false };
-    const MANY: Shape = Shape { one: false, compressed: true };
+    const ONE: Shape = Shape {
+        one: true,
+        compressed: false,
+    };
+    const MANY: Shape = Shape {
+        one: false,
+        compressed: true,
+    };
 
     fn run(bytes: &[u8], chunk: usize, shape: Shape) -> Option<Reason> {
-        let chunks: Vec<Result<Frame<Bytes>, Status>> = bytes.chunks(chunk).map(|part| Ok(Frame::data(Bytes::copy_from_slice(part)))).collect();
+        let chunks: Vec<Result<Frame<Bytes>, Status>> = bytes
+            .chunks(chunk)
+            .map(|part| Ok(Frame::data(Bytes::copy_from_slice(part))))
+            .collect();
         let inner = Body::new(http_body_util::StreamBody::new(futures::stream::iter(chunks)));
         let violation = Violation::default();
         let collected = futures::executor::block_on(FrameGuard::new(inner, shape, violation.clone()).collect());
@@ -272,7 +315,10 @@ mod tests {
                 assert_eq!(run(&bytes, chunk, ONE), Some(Reason::MalformedRequest), "{what}");
             }
             assert_eq!(run(&frame(u32::MAX, 0, 10), chunk, ONE), Some(Reason::RequestTooLarge));
-            assert_eq!(run(&frame(u32::try_from(MAX_MESSAGE).expect("fits") + 1, 0, 0), chunk, ONE), Some(Reason::RequestTooLarge));
+            assert_eq!(
+                run(&frame(u32::try_from(MAX_MESSAGE).expect("fits") + 1, 0, 0), chunk, ONE),
+                Some(Reason::RequestTooLarge)
+            );
         }
     }
 
@@ -284,12 +330,27 @@ mod tests {
             status.add_header(&mut headers).expect("headers");
             explain(&mut headers, &id);
             let status = Status::from_header_map(&headers).expect("a status");
-            (status.code(), tonic_types::StatusExt::get_error_details(&status).error_info().map(|info| info.reason.clone()).unwrap_or_default())
+            (
+                status.code(),
+                tonic_types::StatusExt::get_error_details(&status)
+                    .error_info()
+                    .map(|info| info.reason.clone())
+                    .unwrap_or_default(),
+            )
         };
         let undecoded = Status::internal("failed to decode Protobuf message: invalid wire type");
-        assert_eq!(explained(undecoded), (Code::InvalidArgument, "MALFORMED_REQUEST".to_owned()));
-        assert_eq!(explained(Status::unimplemented("no such encoding")), (Code::Unimplemented, "UNIMPLEMENTED".to_owned()));
-        assert_eq!(explained(tenantry_server::status_of(&Error::etag_mismatch(), &id)), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+        assert_eq!(
+            explained(undecoded),
+            (Code::InvalidArgument, "MALFORMED_REQUEST".to_owned())
+        );
+        assert_eq!(
+            explained(Status::unimplemented("no such encoding")),
+            (Code::Unimplemented, "UNIMPLEMENTED".to_owned())
+        );
+        assert_eq!(
+            explained(tenantry_server::status_of(&Error::etag_mismatch(), &id)),
+            (Code::Aborted, "ETAG_MISMATCH".to_owned())
+        );
     }
 
     proptest! {

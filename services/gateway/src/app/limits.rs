@@ -58,17 +58,29 @@ impl Bucket {
     fn new(rate: u32, burst: u32) -> Self {
         let limiter = NonZeroU32::new(rate).map(|per_second| {
             let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN).max(per_second);
-            RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst)).with_middleware::<StateInformationMiddleware>()
+            RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst))
+                .with_middleware::<StateInformationMiddleware>()
         });
-        Self { rate, burst: burst.max(rate), limiter }
+        Self {
+            rate,
+            burst: burst.max(rate),
+            limiter,
+        }
     }
     fn per_minute(rate: NonZeroU32, burst: NonZeroU32) -> Self {
-        let limiter = RateLimiter::direct(Quota::per_minute(rate).allow_burst(burst)).with_middleware::<StateInformationMiddleware>();
-        Self { rate: rate.get(), burst: burst.get(), limiter: Some(limiter) }
+        let limiter = RateLimiter::direct(Quota::per_minute(rate).allow_burst(burst))
+            .with_middleware::<StateInformationMiddleware>();
+        Self {
+            rate: rate.get(),
+            burst: burst.get(),
+            limiter: Some(limiter),
+        }
     }
     /// What is left, or how long to wait.
     fn take(&self) -> Result<u32, Duration> {
-        let Some(limiter) = &self.limiter else { return Err(Duration::from_secs(60)) };
+        let Some(limiter) = &self.limiter else {
+            return Err(Duration::from_secs(60));
+        };
         match limiter.check() {
             Ok(state) => Ok(state.remaining_burst_capacity()),
             Err(until) => Err(until.wait_time_from(DefaultClock::default().now())),
@@ -77,7 +89,14 @@ impl Bucket {
     fn state(&self, key: &str, left: u32) -> RateState {
         let per = |n: u32| u64::from(n.div_ceil(self.rate.max(1))).max(1);
         let reset = per(self.burst.saturating_sub(left));
-        RateState { name: "tenant", quota: self.burst, window: per(self.burst), left, reset, key: key.to_owned() }
+        RateState {
+            name: "tenant",
+            quota: self.burst,
+            window: per(self.burst),
+            left,
+            reset,
+            key: key.to_owned(),
+        }
     }
 }
 
@@ -132,7 +151,11 @@ impl Limiters {
         match tenant.bucket.take() {
             Ok(left) => {
                 let state = tenant.bucket.state(&tenant.key, left);
-                let held = tenant.in_flight.clone().try_acquire_owned().map(|permit| Held { _tenant: permit });
+                let held = tenant
+                    .in_flight
+                    .clone()
+                    .try_acquire_owned()
+                    .map(|permit| Held { _tenant: permit });
                 let most = self.settings.tenant_in_flight;
                 (state, held.map_err(|_| busy(most)))
             }
@@ -165,7 +188,11 @@ impl Limiters {
     /// # Errors
     /// `SIGN_IN_THROTTLED`.
     pub async fn sign_in(&self, tenant: TenantId, client: IpAddr) -> Result<(), Error> {
-        let Settings { sign_in_per_minute, sign_in_burst, .. } = self.settings;
+        let Settings {
+            sign_in_per_minute,
+            sign_in_burst,
+            ..
+        } = self.settings;
         let fresh = async { Arc::new(Bucket::per_minute(sign_in_per_minute, sign_in_burst)) };
         let bucket = self.sign_in.get_with((tenant, subnet(client)), fresh).await;
         bucket.take().map(drop).map_err(|wait| {
@@ -187,7 +214,11 @@ fn subnet(client: IpAddr) -> IpAddr {
 }
 
 fn limited(route: &TenantRoute, wait: Duration) -> Error {
-    let Limits { requests_per_second, burst, .. } = route.limits;
+    let Limits {
+        requests_per_second,
+        burst,
+        ..
+    } = route.limits;
     let text = format!(
         "More requests than the plan {} allows: requests_per_second = {requests_per_second}, burst = {burst}. Wait as long as Retry-After says.",
         route.plan
@@ -211,13 +242,23 @@ mod tests {
 
     fn limiters(in_flight: usize) -> Limiters {
         let one = |n| NonZeroU32::new(n).expect("not zero");
-        Limiters::new(Settings { sign_in_per_minute: one(1), sign_in_burst: one(3), tenant_in_flight: in_flight })
+        Limiters::new(Settings {
+            sign_in_per_minute: one(1),
+            sign_in_burst: one(3),
+            tenant_in_flight: in_flight,
+        })
     }
     fn route(id: u8, rate: u32, burst: u32) -> TenantRoute {
         let mut route = platform_route();
-        route.tenant = format!("0192b0a0-0000-7000-8000-0000000000{id:02x}").parse().expect("an id");
+        route.tenant = format!("0192b0a0-0000-7000-8000-0000000000{id:02x}")
+            .parse()
+            .expect("an id");
         route.plan = "small".into();
-        route.limits = Limits { requests_per_second: rate, burst, ..route.limits };
+        route.limits = Limits {
+            requests_per_second: rate,
+            burst,
+            ..route.limits
+        };
         route
     }
 
@@ -227,15 +268,24 @@ mod tests {
         let (small, other) = (route(1, 1, 3), route(2, 1, 3));
         for left in [2, 1, 0] {
             let (state, held) = limiters.tenant(&small).await;
-            assert!(held.is_ok() && state.limit().starts_with(&format!("\"tenant\";r={left};")), "{state:?}");
+            assert!(
+                held.is_ok() && state.limit().starts_with(&format!("\"tenant\";r={left};")),
+                "{state:?}"
+            );
             assert!(state.policy().starts_with("\"tenant\";q=3;w=3;pk=:"), "{state:?}");
         }
         let error = limiters.tenant(&small).await.1.expect_err("the bucket is empty");
         assert_eq!(error.reason(), Reason::RateLimited);
-        assert!(error.public().contains("small") && error.public().contains("requests_per_second = 1"), "{error}");
+        assert!(
+            error.public().contains("small") && error.public().contains("requests_per_second = 1"),
+            "{error}"
+        );
         assert!(error.retry_delay().is_some_and(|wait| wait <= Duration::from_secs(1)));
         assert!(limiters.tenant(&other).await.1.is_ok(), "the neighbour is not affected");
-        assert!(limiters.tenant(&route(1, 1, 30)).await.1.is_ok(), "a larger plan counts at once");
+        assert!(
+            limiters.tenant(&route(1, 1, 30)).await.1.is_ok(),
+            "a larger plan counts at once"
+        );
         assert!(limiters.tenant(&route(3, 0, 0)).await.1.is_err(), "zero is none");
     }
 
@@ -244,7 +294,10 @@ mod tests {
         let limiters = limiters(1);
         let tenant = route(1, 100, 100);
         let first = limiters.tenant(&tenant).await.1.expect("free");
-        assert_eq!(limiters.tenant(&tenant).await.1.expect_err("full").reason(), Reason::Overloaded);
+        assert_eq!(
+            limiters.tenant(&tenant).await.1.expect_err("full").reason(),
+            Reason::Overloaded
+        );
         drop(first);
         assert!(limiters.tenant(&tenant).await.1.is_ok());
     }
@@ -253,12 +306,18 @@ mod tests {
     async fn sign_in_is_counted_by_address_and_tenant() {
         let limiters = limiters(1);
         let (tenant, other) = (route(1, 1, 1).tenant, route(2, 1, 1).tenant);
-        let (here, there): (IpAddr, IpAddr) = ("::1".parse().expect("an address"), "10.0.0.1".parse().expect("an address"));
+        let (here, there): (IpAddr, IpAddr) = (
+            "::1".parse().expect("an address"),
+            "10.0.0.1".parse().expect("an address"),
+        );
         let same: IpAddr = "::2".parse().expect("an address");
         for address in [here, same, here] {
             assert!(limiters.sign_in(tenant, address).await.is_ok());
         }
-        assert_eq!(limiters.sign_in(tenant, same).await.expect_err("throttled").reason(), Reason::SignInThrottled);
+        assert_eq!(
+            limiters.sign_in(tenant, same).await.expect_err("throttled").reason(),
+            Reason::SignInThrottled
+        );
         assert!(limiters.sign_in(tenant, there).await.is_ok() && limiters.sign_in(other, here).await.is_ok());
     }
 }

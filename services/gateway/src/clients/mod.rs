@@ -30,7 +30,12 @@ pub trait Tokens: Send + Sync + 'static {
     ///
     /// # Errors
     /// `CREDENTIALS_INVALID`; `TENANT_MISMATCH` where the credential is of another tenant.
-    fn exchange<'a>(&'a self, credential: &'a str, audience: &'static str, tenant: Option<TenantId>) -> BoxFuture<'a, Result<Exchanged>>;
+    fn exchange<'a>(
+        &'a self,
+        credential: &'a str,
+        audience: &'static str,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'a, Result<Exchanged>>;
     /// A token that names the gateway, for public methods of one tenant.
     ///
     /// # Errors
@@ -42,11 +47,26 @@ pub trait Tokens: Send + Sync + 'static {
 pub struct Auth(pub Peers);
 
 impl Tokens for Auth {
-    fn exchange<'a>(&'a self, credential: &'a str, audience: &'static str, tenant: Option<TenantId>) -> BoxFuture<'a, Result<Exchanged>> {
+    fn exchange<'a>(
+        &'a self,
+        credential: &'a str,
+        audience: &'static str,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'a, Result<Exchanged>> {
         Box::pin(async move {
             let tenant_id = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
-            let request = ExchangeCredentialRequest { credential: credential.to_owned(), audience: audience.to_owned(), tenant_id };
-            let answer = self.0.tokens().exchange_credential(request).await.map_err(|status| refused(&status))?.into_inner();
+            let request = ExchangeCredentialRequest {
+                credential: credential.to_owned(),
+                audience: audience.to_owned(),
+                tenant_id,
+            };
+            let answer = self
+                .0
+                .tokens()
+                .exchange_credential(request)
+                .await
+                .map_err(|status| refused(&status))?
+                .into_inner();
             let answered: TenantId = answer.tenant_id.parse().map_err(Error::internal)?;
             if tenant.is_some_and(|asked| asked != answered) {
                 return Err(mismatch());
@@ -71,15 +91,22 @@ fn refused(status: &tonic::Status) -> Error {
     let error = tenantry_server::error_of(status);
     match error.reason() {
         Reason::NotFound | Reason::TenantNotFound | Reason::TenantMismatch => mismatch(),
-        Reason::CredentialsInvalid | Reason::TenantSuspended | Reason::TenantNotActive | Reason::RevocationStale => error,
+        Reason::CredentialsInvalid | Reason::TenantSuspended | Reason::TenantNotActive | Reason::RevocationStale => {
+            error
+        }
         Reason::InvalidArgument | Reason::CredentialsMissing => crate::error::credentials_invalid(),
-        Reason::Unavailable | Reason::DeadlineExceeded | Reason::Overloaded | Reason::Cancelled => Error::unavailable(status.clone()),
+        Reason::Unavailable | Reason::DeadlineExceeded | Reason::Overloaded | Reason::Cancelled => {
+            Error::unavailable(status.clone())
+        }
         _ => Error::internal(status.clone()),
     }
 }
 
 fn mismatch() -> Error {
-    Error::new(Reason::TenantMismatch, "the credential is of another tenant than the host or path")
+    Error::new(
+        Reason::TenantMismatch,
+        "the credential is of another tenant than the host or path",
+    )
 }
 
 /// Connections to the services.

@@ -57,8 +57,13 @@ fn body(kind: &MessageDescriptor, rule: &BodyRule, body: &[u8]) -> Result<Dynami
             Ok(message)
         }
         BodyRule::Field(name) => {
-            let name = kind.get_field_by_name(name).map_or_else(|| name.clone(), |field| field.json_name().to_owned());
-            Err(Error::invalid_field(&name, "is the body of the request, and there is none; send a JSON object"))
+            let name = kind
+                .get_field_by_name(name)
+                .map_or_else(|| name.clone(), |field| field.json_name().to_owned());
+            Err(Error::invalid_field(
+                &name,
+                "is the body of the request, and there is none; send a JSON object",
+            ))
         }
         _ => Ok(DynamicMessage::new(kind.clone())),
     }
@@ -193,7 +198,10 @@ pub fn response(message: &DynamicMessage, response_body: Option<&str>) -> Result
     let inner = field.as_ref().map_or(Some(message), |value| value.as_message());
     let inner = inner.ok_or_else(|| Error::internal("response_body names a field that is no message"))?;
     inner
-        .serialize_with_options(&mut serde_json::Serializer::with_formatter(&mut out, WholeNumbers), &options)
+        .serialize_with_options(
+            &mut serde_json::Serializer::with_formatter(&mut out, WholeNumbers),
+            &options,
+        )
         .map_err(Error::internal)?;
     Ok(out)
 }

@@ -4,7 +4,14 @@
 use super::Edge;
 use crate::{
     app::visitor::{Credential, Place, Trail, Visitor},
-    domain::{deadline, headers, host::Host, origin, table::{Found, Kind, Table}, template::Path, text::{self, NotOne}},
+    domain::{
+        deadline, headers,
+        host::Host,
+        origin,
+        table::{Found, Kind, Table},
+        template::Path,
+        text::{self, NotOne},
+    },
     error,
 };
 use http::{HeaderMap, Response, header, request::Parts};
@@ -30,7 +37,10 @@ impl Protocol {
     /// By content type.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let media = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let media = headers
+            .get(header::CONTENT_TYPE)
+            .map(http::HeaderValue::as_bytes)
+            .unwrap_or_default();
         if media.starts_with(b"application/grpc-web") {
             Self::GrpcWeb
         } else if media.starts_with(b"application/grpc") {
@@ -47,7 +57,11 @@ impl Protocol {
     /// Whether a person's browser shows the answer.
     #[must_use]
     pub fn is_page(self, request: &Parts, table: &Table) -> bool {
-        let found = || Path::parse(request.uri.path()).map(|path| matches!(table.find(&request.method, &path), Found::Route(route, _) if route.kind == Kind::Page));
+        let found = || {
+            Path::parse(request.uri.path()).map(
+                |path| matches!(table.find(&request.method, &path), Found::Route(route, _) if route.kind == Kind::Page),
+            )
+        };
         self == Self::Http && (found() == Some(true) || super::pages::wants_html(&request.headers))
     }
     /// An error in the client's own words.
@@ -65,7 +79,13 @@ impl Protocol {
 ///
 /// # Errors
 /// `MALFORMED_REQUEST` for ambiguity, NOT_FOUND for hosts that are nobody's, `ORIGIN_MISMATCH` for cross-site changes.
-pub async fn visitor(edge: &Edge, request: &Parts, peer: SocketAddr, request_id: &RequestId, trail: &Arc<Trail>) -> Result<Visitor> {
+pub async fn visitor(
+    edge: &Edge,
+    request: &Parts,
+    peer: SocketAddr,
+    request_id: &RequestId,
+    trail: &Arc<Trail>,
+) -> Result<Visitor> {
     let headers = &request.headers;
     let host = Host::of(&request.uri, headers).map_err(|error| Error::new(Reason::MalformedRequest, error.text()))?;
     let place = edge.gate.place(&host).await?;
@@ -73,7 +93,10 @@ pub async fn visitor(edge: &Edge, request: &Parts, peer: SocketAddr, request_id:
         let _ = trail.tenant.set(route.tenant);
     }
     let credential = credential(request, &host, &place)?;
-    let wish = headers::single(headers, "grpc-timeout").ok().flatten().and_then(deadline::parse);
+    let wish = headers::single(headers, "grpc-timeout")
+        .ok()
+        .flatten()
+        .and_then(deadline::parse);
     Ok(Visitor {
         request_id: request_id.clone(),
         place,
@@ -89,7 +112,9 @@ pub async fn visitor(edge: &Edge, request: &Parts, peer: SocketAddr, request_id:
 /// purpose, a cookie comes by itself.
 fn credential(request: &Parts, host: &Host, place: &Place) -> Result<Option<Credential>> {
     let headers = &request.headers;
-    if let Some(value) = headers::single(headers, header::AUTHORIZATION).map_err(|NotOne| error::credentials_invalid())? {
+    if let Some(value) =
+        headers::single(headers, header::AUTHORIZATION).map_err(|NotOne| error::credentials_invalid())?
+    {
         let (scheme, token) = value.split_once(' ').ok_or_else(error::credentials_invalid)?;
         let token = token.trim();
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
@@ -98,9 +123,14 @@ fn credential(request: &Parts, host: &Host, place: &Place) -> Result<Option<Cred
         return Ok(Some(Credential::new(token)));
     }
     let Place::Tenant(_) = place else { return Ok(None) };
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let cookie = text::cookie(lines, super::pages::COOKIE).map_err(|NotOne| error::credentials_invalid())?;
-    let Some(cookie) = cookie.filter(|cookie| !cookie.is_empty()) else { return Ok(None) };
+    let Some(cookie) = cookie.filter(|cookie| !cookie.is_empty()) else {
+        return Ok(None);
+    };
     if origin::is_state_changing(&request.method) && !origin::is_same_origin(headers, host) {
         return Err(error::origin_mismatch());
     }
@@ -113,8 +143,15 @@ fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpAddr]) -> IpAddr {
     if !trusted.contains(&peer) {
         return peer;
     }
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
-    let hops = lines.iter().flat_map(|line| line.split(',')).map(|hop| hop.trim().parse::<IpAddr>());
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let hops = lines
+        .iter()
+        .flat_map(|line| line.split(','))
+        .map(|hop| hop.trim().parse::<IpAddr>());
     let mut seen = peer;
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {
         let Ok(address) = hop else { break };
@@ -139,7 +176,9 @@ mod tests {
         }
         let (request, ()) = builder.body(()).expect("a request").into_parts();
         let host = Host::parse("acme.localhost:8080").expect("a host");
-        credential(&request, &host, place).map(|found| found.map(|credential| credential.expose().to_owned())).map_err(|error| error.reason())
+        credential(&request, &host, place)
+            .map(|found| found.map(|credential| credential.expose().to_owned()))
+            .map_err(|error| error.reason())
     }
 
     #[test]
@@ -148,24 +187,61 @@ mod tests {
         let cookie = ("cookie", "__Host-sid=s");
         let origin = ("origin", "http://acme.localhost:8080");
         assert_eq!(asked(&Method::GET, &[cookie], &tenant), Ok(Some("s".into())));
-        assert_eq!(asked(&Method::GET, &[cookie], &Place::Api), Ok(None), "never on a shared host");
+        assert_eq!(
+            asked(&Method::GET, &[cookie], &Place::Api),
+            Ok(None),
+            "never on a shared host"
+        );
         assert_eq!(asked(&Method::POST, &[cookie, origin], &tenant), Ok(Some("s".into())));
-        for bad in [None, Some(("origin", "http://globex.localhost:8080")), Some(("origin", "null")), Some(("sec-fetch-site", "cross-site"))] {
+        for bad in [
+            None,
+            Some(("origin", "http://globex.localhost:8080")),
+            Some(("origin", "null")),
+            Some(("sec-fetch-site", "cross-site")),
+        ] {
             let pairs: Vec<_> = [Some(cookie), bad].into_iter().flatten().collect();
-            assert_eq!(asked(&Method::POST, &pairs, &tenant), Err(Reason::OriginMismatch), "{bad:?}");
+            assert_eq!(
+                asked(&Method::POST, &pairs, &tenant),
+                Err(Reason::OriginMismatch),
+                "{bad:?}"
+            );
         }
-        assert_eq!(asked(&Method::GET, &[("cookie", "__Host-sid=a; __Host-sid=b")], &tenant), Err(Reason::CredentialsInvalid));
+        assert_eq!(
+            asked(&Method::GET, &[("cookie", "__Host-sid=a; __Host-sid=b")], &tenant),
+            Err(Reason::CredentialsInvalid)
+        );
     }
 
     #[test]
     fn a_token_is_one_bearer_token() {
         let tenant = Place::Tenant(Arc::new(platform_route()));
-        assert_eq!(asked(&Method::POST, &[("authorization", "bearer t"), ("cookie", "__Host-sid=s")], &tenant), Ok(Some("t".into())));
-        assert_eq!(asked(&Method::POST, &[("authorization", "Bearer t")], &Place::Api), Ok(Some("t".into())));
+        assert_eq!(
+            asked(
+                &Method::POST,
+                &[("authorization", "bearer t"), ("cookie", "__Host-sid=s")],
+                &tenant
+            ),
+            Ok(Some("t".into()))
+        );
+        assert_eq!(
+            asked(&Method::POST, &[("authorization", "Bearer t")], &Place::Api),
+            Ok(Some("t".into()))
+        );
         for bad in ["t", "Basic dTpw", "Bearer ", "Bearer a b", ""] {
-            assert_eq!(asked(&Method::GET, &[("authorization", bad)], &tenant), Err(Reason::CredentialsInvalid), "{bad}");
+            assert_eq!(
+                asked(&Method::GET, &[("authorization", bad)], &tenant),
+                Err(Reason::CredentialsInvalid),
+                "{bad}"
+            );
         }
-        assert_eq!(asked(&Method::GET, &[("authorization", "Bearer a"), ("authorization", "Bearer b")], &tenant), Err(Reason::CredentialsInvalid));
+        assert_eq!(
+            asked(
+                &Method::GET,
+                &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+                &tenant
+            ),
+            Err(Reason::CredentialsInvalid)
+        );
     }
 
     #[test]
@@ -175,7 +251,10 @@ mod tests {
         headers.append("x-forwarded-for", "6.6.6.6, 7.7.7.7".parse().expect("a value"));
         headers.append("x-forwarded-for", "10.0.0.2".parse().expect("a value"));
         assert_eq!(client(&headers, ip("8.8.8.8"), &[]), ip("8.8.8.8"));
-        assert_eq!(client(&headers, ip("10.0.0.1"), &[ip("10.0.0.1"), ip("10.0.0.2")]), ip("7.7.7.7"));
+        assert_eq!(
+            client(&headers, ip("10.0.0.1"), &[ip("10.0.0.1"), ip("10.0.0.2")]),
+            ip("7.7.7.7")
+        );
         assert_eq!(client(&headers, ip("10.0.0.1"), &[ip("10.0.0.1")]), ip("10.0.0.2"));
     }
 }

@@ -40,7 +40,12 @@ impl Answer {
     pub fn new(response: Response<Body>) -> Self {
         let (parts, body) = response.into_parts();
         let status = Status::from_header_map(&parts.headers);
-        Self { body, buffer: BytesMut::new(), status, headers: parts.headers }
+        Self {
+            body,
+            buffer: BytesMut::new(),
+            status,
+            headers: parts.headers,
+        }
     }
 
     /// The response's headers.
@@ -65,24 +70,35 @@ impl Answer {
                 return Ok(Some(message));
             }
             if let Some(status) = &self.status {
-                return if status.code() == Code::Ok { Ok(None) } else { Err(status.clone()) };
+                return if status.code() == Code::Ok {
+                    Ok(None)
+                } else {
+                    Err(status.clone())
+                };
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.buffer.extend_from_slice(&data),
                     Err(frame) => {
                         let trailers = frame.into_trailers().unwrap_or_default();
-                        self.status = Some(Status::from_header_map(&trailers).unwrap_or_else(|| Status::unknown("no status")));
+                        self.status =
+                            Some(Status::from_header_map(&trailers).unwrap_or_else(|| Status::unknown("no status")));
                     }
                 },
                 Some(Err(status)) => self.status = Some(status),
-                None => self.status = Some(Status::unavailable("The service ended without a status. Try again in a moment.")),
+                None => {
+                    self.status = Some(Status::unavailable(
+                        "The service ended without a status. Try again in a moment.",
+                    ));
+                }
             }
         }
     }
 
     fn cut(&mut self) -> Result<Option<Bytes>, Status> {
-        let Some(&[flag, a, b, c, d]) = self.buffer.get(..5) else { return Ok(None) };
+        let Some(&[flag, a, b, c, d]) = self.buffer.get(..5) else {
+            return Ok(None);
+        };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         if flag != 0 || length > MAX_ANSWER {
             return Err(Status::internal("the answer is compressed or too large"));
@@ -99,7 +115,10 @@ impl Answer {
     /// # Errors
     /// The status the response ended with.
     pub async fn unary(&mut self) -> Result<Bytes, Status> {
-        let message = self.next().await?.ok_or_else(|| Status::internal("a unary answer without a message"))?;
+        let message = self
+            .next()
+            .await?
+            .ok_or_else(|| Status::internal("a unary answer without a message"))?;
         match self.next().await? {
             None => Ok(message),
             Some(_) => Err(Status::internal("a unary answer with two messages")),

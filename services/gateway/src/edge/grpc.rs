@@ -2,7 +2,11 @@
 
 use super::{Edge, arrival::Protocol};
 use crate::{
-    app::{guard::{FrameGuard, Shape, Violation}, gate::refuse, visitor::Visitor},
+    app::{
+        gate::refuse,
+        guard::{FrameGuard, Shape, Violation},
+        visitor::Visitor,
+    },
     error,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -15,9 +19,13 @@ use tower::{Layer, Service};
 /// Whether the gateway answers this path itself.
 #[must_use]
 pub fn is_builtin(path: &str) -> bool {
-    ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
+    [
+        "/grpc.health.v1.Health/",
+        "/grpc.reflection.v1.ServerReflection/",
+        "/grpc.reflection.v1alpha.ServerReflection/",
+    ]
+    .iter()
+    .any(|prefix| path.starts_with(prefix))
 }
 
 /// Health and reflection of what clients may call; `own` are descriptor sets beside the built-in one.
@@ -33,22 +41,42 @@ pub async fn builtin(methods: &Methods, own: &[Vec<u8>]) -> Result<Routes, Error
     let (reporter, health) = tonic_health::server::health_reporter();
     let mut builder = tonic_reflection::server::Builder::configure();
     let mut alpha = tonic_reflection::server::Builder::configure();
-    for encoded in [DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET].into_iter().chain(own.iter().map(Vec::as_slice)) {
-        (builder, alpha) = (builder.register_encoded_file_descriptor_set(encoded), alpha.register_encoded_file_descriptor_set(encoded));
+    for encoded in [DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
+        .into_iter()
+        .chain(own.iter().map(Vec::as_slice))
+    {
+        (builder, alpha) = (
+            builder.register_encoded_file_descriptor_set(encoded),
+            alpha.register_encoded_file_descriptor_set(encoded),
+        );
     }
     for name in &public {
-        reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
+        reporter
+            .set_service_status(name, tonic_health::ServingStatus::Serving)
+            .await;
         (builder, alpha) = (builder.with_service_name(name), alpha.with_service_name(name));
     }
     const HEALTH: &str = "grpc.health.v1.Health";
     (builder, alpha) = (builder.with_service_name(HEALTH), alpha.with_service_name(HEALTH));
-    let (v1, alpha) = (builder.build_v1().map_err(Error::internal)?, alpha.build_v1alpha().map_err(Error::internal)?);
-    Ok(Routes::default().add_service(health).add_service(v1).add_service(alpha).prepare())
+    let (v1, alpha) = (
+        builder.build_v1().map_err(Error::internal)?,
+        alpha.build_v1alpha().map_err(Error::internal)?,
+    );
+    Ok(Routes::default()
+        .add_service(health)
+        .add_service(v1)
+        .add_service(alpha)
+        .prepare())
 }
 
 impl Edge {
     /// One call. `visitor` is `None` for what the gateway answers itself.
-    pub async fn grpc(self: Arc<Self>, request: Request<Body>, visitor: Option<Visitor>, protocol: Protocol) -> Response<Body> {
+    pub async fn grpc(
+        self: Arc<Self>,
+        request: Request<Body>,
+        visitor: Option<Visitor>,
+        protocol: Protocol,
+    ) -> Response<Body> {
         if request.method() != Method::POST {
             return plain(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -78,13 +106,21 @@ impl Edge {
                 Err(never) => match never {},
             };
         };
-        let Some(method) = self.methods.get(request.uri().path()) else { return refuse(&visitor, &error::unimplemented()) };
+        let Some(method) = self.methods.get(request.uri().path()) else {
+            return refuse(&visitor, &error::unimplemented());
+        };
         let _ = visitor.trail.route.set(method.full_name.clone());
         match self.gate.admit(&visitor, None, method).await {
             Ok(pass) => {
                 let violation = Violation::default();
-                let encoding = request.headers().get("grpc-encoding").is_some_and(|value| value != "identity");
-                let shape = Shape { one: !method.descriptor.is_client_streaming(), compressed: encoding };
+                let encoding = request
+                    .headers()
+                    .get("grpc-encoding")
+                    .is_some_and(|value| value != "identity");
+                let shape = Shape {
+                    one: !method.descriptor.is_client_streaming(),
+                    compressed: encoding,
+                };
                 let body = Body::new(FrameGuard::new(request.into_body(), shape, violation.clone()));
                 self.gate.forward(&visitor, pass, body, violation).await
             }
@@ -99,7 +135,12 @@ fn is_proto(media: Option<&HeaderValue>) -> bool {
     let text = text.split(';').next().unwrap_or_default().trim();
     matches!(
         text,
-        "application/grpc" | "application/grpc+proto" | "application/grpc-web" | "application/grpc-web+proto" | "application/grpc-web-text" | "application/grpc-web-text+proto"
+        "application/grpc"
+            | "application/grpc+proto"
+            | "application/grpc-web"
+            | "application/grpc-web+proto"
+            | "application/grpc-web-text"
+            | "application/grpc-web-text+proto"
     )
 }
 
@@ -112,7 +153,10 @@ fn plain(status: StatusCode) -> Response<Body> {
 /// A refusal for a browser's gRPC client: the status is in the headers, the content type is the web's.
 #[must_use]
 pub fn web(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc-web+proto"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc-web+proto"),
+    );
     response
 }
 
@@ -122,7 +166,14 @@ mod tests {
 
     #[test]
     fn only_protobuf_is_spoken() {
-        for (text, yes) in [("application/grpc", true), ("application/grpc+proto; x=y", true), ("application/grpc-web-text", true), ("application/grpc+json", false), ("application/grpcx", false), ("application/json", false)] {
+        for (text, yes) in [
+            ("application/grpc", true),
+            ("application/grpc+proto; x=y", true),
+            ("application/grpc-web-text", true),
+            ("application/grpc+json", false),
+            ("application/grpcx", false),
+            ("application/json", false),
+        ] {
             assert_eq!(is_proto(Some(&HeaderValue::from_static(text))), yes, "{text}");
         }
     }

@@ -23,7 +23,10 @@ struct Linger(Option<Body>);
 /// Wraps the body of a request. HTTP/2 streams end one by one, and a client that asks first (`Expect`) has sent nothing.
 #[must_use]
 pub fn wrap(request: Request<Body>) -> Request<Body> {
-    if request.version() >= Version::HTTP_2 || request.headers().contains_key(header::EXPECT) || request.body().is_end_stream() {
+    if request.version() >= Version::HTTP_2
+        || request.headers().contains_key(header::EXPECT)
+        || request.body().is_end_stream()
+    {
         return request;
     }
     request.map(|body| Body::new(Linger(Some(body))))
@@ -34,7 +37,9 @@ impl HttpBody for Linger {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(body) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         let polled = std::task::ready!(Pin::new(body).poll_frame(cx));
         if !matches!(polled, Some(Ok(_))) {
             self.0 = None;
@@ -45,7 +50,9 @@ impl HttpBody for Linger {
         self.0.as_ref().is_none_or(HttpBody::is_end_stream)
     }
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

@@ -44,7 +44,9 @@ pub async fn serve(listener: TcpListener, edge: Arc<Edge>, connections: usize, s
             }
         };
         // A full house closes at the door; clients see a reset and try elsewhere.
-        let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            continue;
+        };
         let watcher = graceful.watcher();
         let (edge, server) = (edge.clone(), server.clone());
         tokio::spawn(async move {
@@ -58,7 +60,13 @@ pub async fn serve(listener: TcpListener, edge: Arc<Edge>, connections: usize, s
     }
 }
 
-async fn connection(socket: TcpStream, peer: SocketAddr, edge: Arc<Edge>, server: &auto::Builder<TokioExecutor>, watcher: hyper_util::server::graceful::Watcher) {
+async fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    edge: Arc<Edge>,
+    server: &auto::Builder<TokioExecutor>,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "nodelay");
     }
@@ -74,7 +82,13 @@ async fn connection(socket: TcpStream, peer: SocketAddr, edge: Arc<Edge>, server
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_SIZE).max_headers(MOST_HEADERS).keep_alive(true);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_SIZE)
+        .max_headers(MOST_HEADERS)
+        .keep_alive(true);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -13,7 +13,10 @@ pub mod stream;
 pub mod system;
 pub mod upload;
 
-use crate::{app::{gate::Gate, visitor::Trail}, domain::{headers, table::Table}};
+use crate::{
+    app::{gate::Gate, visitor::Trail},
+    domain::{headers, table::Table},
+};
 use arrival::Protocol;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -68,7 +71,13 @@ impl Edge {
         let request_id = self.request_id(request.headers());
         let trail = Arc::new(Trail::default());
         let span = tracing::info_span!("edge", otel.kind = "server", request.id = %request_id, tenant.id = tracing::field::Empty);
-        set_parent_from(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
+        set_parent_from(
+            &span,
+            request
+                .headers()
+                .get("traceparent")
+                .and_then(|value| value.to_str().ok()),
+        );
         let serving = self.serve(request, peer, protocol, &request_id, &trail);
         // A panic is a bug, but one request's bug: the others go on.
         let served = AssertUnwindSafe(serving).catch_unwind().instrument(span).await;
@@ -83,7 +92,14 @@ impl Edge {
         response
     }
 
-    async fn serve(self: &Arc<Self>, request: Request<Body>, peer: SocketAddr, protocol: Protocol, request_id: &RequestId, trail: &Arc<Trail>) -> Response<Body> {
+    async fn serve(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        peer: SocketAddr,
+        protocol: Protocol,
+        request_id: &RequestId,
+        trail: &Arc<Trail>,
+    ) -> Response<Body> {
         let refuse = |error: &Error| {
             let _ = trail.reason.set(error.reason().as_str().to_owned());
             crate::app::gate::log(error, request_id);
@@ -103,7 +119,9 @@ impl Edge {
         let (parts, body) = request.into_parts();
         let visitor = match arrival::visitor(self, &parts, peer, request_id, trail).await {
             Ok(visitor) => visitor,
-            Err(error) if protocol.is_page(&parts, &self.table) => return pages::of_nobody(trail, request_id, &error, parts.uri.path()),
+            Err(error) if protocol.is_page(&parts, &self.table) => {
+                return pages::of_nobody(trail, request_id, &error, parts.uri.path());
+            }
             Err(error) => return refuse(&error),
         };
         let request = Request::from_parts(parts, body);
@@ -114,7 +132,10 @@ impl Edge {
     }
 
     fn request_id(&self, headers: &http::HeaderMap) -> RequestId {
-        let given = headers::single(headers, REQUEST_ID_HEADER).ok().flatten().and_then(RequestId::parse);
+        let given = headers::single(headers, REQUEST_ID_HEADER)
+            .ok()
+            .flatten()
+            .and_then(RequestId::parse);
         given.unwrap_or_else(|| RequestId::from_uuid(self.ids.new_v7()))
     }
 
@@ -123,7 +144,10 @@ impl Edge {
         let grpc = tonic::Status::from_header_map(response.headers()).map(|status| format!("{:?}", status.code()));
         let code = grpc.unwrap_or_else(|| response.status().as_u16().to_string());
         let route = trail.route.get().map_or("unmatched", String::as_str);
-        let reason = response.headers().get(REASON_HEADER).and_then(|value| value.to_str().ok());
+        let reason = response
+            .headers()
+            .get(REASON_HEADER)
+            .and_then(|value| value.to_str().ok());
         self.metrics.record(route, &code, elapsed.as_secs_f64());
         canonical_line(CanonicalLine {
             service: "gateway",
@@ -144,7 +168,10 @@ fn finish(response: &mut Response<Body>, trail: &Trail, request_id: &RequestId) 
     let cookies: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
     headers::outwards(response.headers_mut());
     // Services cannot set cookies; pages of ours can, and mark theirs by setting them after admission.
-    for cookie in cookies.into_iter().filter(|cookie| cookie.as_bytes().starts_with(pages::COOKIE.as_bytes())) {
+    for cookie in cookies
+        .into_iter()
+        .filter(|cookie| cookie.as_bytes().starts_with(pages::COOKIE.as_bytes()))
+    {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     headers::secure(response.headers_mut());

@@ -1,9 +1,23 @@
 //! REST: a request becomes one gRPC call through the same gate as any other, its answer becomes JSON.
 
-use super::{Edge, frames::{self, Answer}, pages, respond, stream, system, upload};
+use super::{
+    Edge,
+    frames::{self, Answer},
+    pages, respond, stream, system, upload,
+};
 use crate::{
-    app::{gate::log, guard::{MAX_MESSAGE, Violation}, visitor::Visitor},
-    domain::{headers, table::{Binding, BodyRule, Fixed, Found, Kind, Route, Target}, template::{Bindings, Path}, text::NotOne, transcode},
+    app::{
+        gate::log,
+        guard::{MAX_MESSAGE, Violation},
+        visitor::Visitor,
+    },
+    domain::{
+        headers,
+        table::{Binding, BodyRule, Fixed, Found, Kind, Route, Target},
+        template::{Bindings, Path},
+        text::NotOne,
+        transcode,
+    },
     error,
 };
 use bytes::Bytes;
@@ -33,7 +47,10 @@ impl Edge {
             Ok(way) => way,
             Err(allow) => return lost(&visitor, &allow, html),
         };
-        let _ = visitor.trail.route.set(format!("{} {}", way.route.http, way.route.template.text()));
+        let _ = visitor
+            .trail
+            .route
+            .set(format!("{} {}", way.route.http, way.route.template.text()));
         match &way.route.target {
             Target::Fixed(Fixed::Jwks) => system::jwks(&self, &visitor).await,
             Target::Fixed(fixed) => pages::serve(&self, *fixed, request, &visitor).await,
@@ -50,23 +67,41 @@ impl Edge {
     /// # Errors
     /// The methods there are on this path; none where there is no such path.
     fn way(&self, http: &Method, path: &str) -> Result<Way<'_>, Vec<&Method>> {
-        let Some(path) = Path::parse(path) else { return Err(Vec::new()) };
+        let Some(path) = Path::parse(path) else {
+            return Err(Vec::new());
+        };
         let direct = self.table.find(http, &path);
         if let Found::Route(route, bindings) = direct {
-            return Ok(Way { route, bindings, tenant: None });
+            return Ok(Way {
+                route,
+                bindings,
+                tenant: None,
+            });
         }
         let prefixed = match path.segments() {
-            [v1, tenants, tenant, _, ..] if v1 == "v1" && tenants == "tenants" => Some((self.table.find(http, &path.tail(3)), tenant.clone())),
+            [v1, tenants, tenant, _, ..] if v1 == "v1" && tenants == "tenants" => {
+                Some((self.table.find(http, &path.tail(3)), tenant.clone()))
+            }
             _ => None,
         };
         match (direct, prefixed) {
-            (_, Some((Found::Route(route, bindings), tenant))) if route.kind == Kind::Rest => Ok(Way { route, bindings, tenant: Some(tenant) }),
+            (_, Some((Found::Route(route, bindings), tenant))) if route.kind == Kind::Rest => Ok(Way {
+                route,
+                bindings,
+                tenant: Some(tenant),
+            }),
             (Found::OtherMethods(methods), _) | (_, Some((Found::OtherMethods(methods), _))) => Err(methods),
             _ => Err(Vec::new()),
         }
     }
 
-    async fn rest_call(&self, way: &Way<'_>, binding: &Binding, request: Request<Body>, visitor: &Visitor) -> Result<Response<Body>> {
+    async fn rest_call(
+        &self,
+        way: &Way<'_>,
+        binding: &Binding,
+        request: Request<Body>,
+        visitor: &Visitor,
+    ) -> Result<Response<Body>> {
         let pass = self.gate.admit(visitor, way.tenant.as_deref(), &binding.method).await?;
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default();
@@ -76,13 +111,22 @@ impl Edge {
             check_media(&parts.headers, "text/csv")?;
             let violation = Violation::default();
             let body = upload::body(body, &parts.headers, filename, violation.clone())?;
-            return self.unary(binding, visitor, self.gate.forward(visitor, pass, body, violation).await).await;
+            return self
+                .unary(
+                    binding,
+                    visitor,
+                    self.gate.forward(visitor, pass, body, violation).await,
+                )
+                .await;
         }
         let bytes = read(body, &parts.headers, MAX_MESSAGE).await?;
         if !bytes.is_empty() {
             check_media(&parts.headers, "application/json")?;
         }
-        let single = |name: &str| headers::single(&parts.headers, name).map_err(|NotOne| Error::invalid_field(name, "must come once, as visible ASCII"));
+        let single = |name: &str| {
+            headers::single(&parts.headers, name)
+                .map_err(|NotOne| Error::invalid_field(name, "must come once, as visible ASCII"))
+        };
         let source = transcode::Parts {
             path: &way.bindings,
             query,
@@ -91,7 +135,10 @@ impl Edge {
             last_event_id: single("last-event-id")?,
         };
         let message = transcode::request(binding, &source)?;
-        let answer = self.gate.forward(visitor, pass, frames::one(&message), Violation::default()).await;
+        let answer = self
+            .gate
+            .forward(visitor, pass, frames::one(&message), Violation::default())
+            .await;
         if binding.method.descriptor.is_server_streaming() {
             return Ok(stream::respond(binding, visitor, &parts.headers, Answer::new(answer)));
         }
@@ -128,7 +175,10 @@ impl Edge {
         };
         let method = self.methods.get(path).ok_or_else(|| own(error::unimplemented()))?;
         let pass = self.gate.admit(visitor, None, method).await.map_err(own)?;
-        let answer = self.gate.forward(visitor, pass, frames::one(question), Violation::default()).await;
+        let answer = self
+            .gate
+            .forward(visitor, pass, frames::one(question), Violation::default())
+            .await;
         let bytes = Answer::new(answer).unary().await?;
         A::decode(bytes).map_err(|error| own(Error::internal(error)))
     }
@@ -152,7 +202,11 @@ pub fn refuse(visitor: &Visitor, error: &Error) -> Response<Body> {
 fn lost(visitor: &Visitor, allow: &[&Method], html: bool) -> Response<Body> {
     if allow.is_empty() {
         let error = Error::not_found();
-        return if html { pages::failure(&visitor.trail, &visitor.request_id, &error, pages::tenant(visitor)) } else { refuse(visitor, &error) };
+        return if html {
+            pages::failure(&visitor.trail, &visitor.request_id, &error, pages::tenant(visitor))
+        } else {
+            refuse(visitor, &error)
+        };
     }
     let text = "This path does not take this HTTP method. Use one of the methods in the Allow header.";
     let mut response = refuse(visitor, &Error::new(Reason::MethodNotAllowed, text));
@@ -170,22 +224,33 @@ fn lost(visitor: &Visitor, allow: &[&Method], html: bool) -> Response<Body> {
 fn check_encoding(headers: &HeaderMap) -> Result<()> {
     match headers::single(headers, header::CONTENT_ENCODING) {
         Ok(None | Some("" | "identity")) => Ok(()),
-        _ => Err(Error::new(Reason::UnsupportedMediaType, "Send the body without Content-Encoding.").meta("expected", "identity")),
+        _ => Err(
+            Error::new(Reason::UnsupportedMediaType, "Send the body without Content-Encoding.")
+                .meta("expected", "identity"),
+        ),
     }
 }
 
 fn check_media(headers: &HeaderMap, wanted: &str) -> Result<()> {
-    let given = headers::single(headers, header::CONTENT_TYPE).unwrap_or_default().unwrap_or_default();
+    let given = headers::single(headers, header::CONTENT_TYPE)
+        .unwrap_or_default()
+        .unwrap_or_default();
     let mut parts = given.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
     let utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => value.trim_matches('"').eq_ignore_ascii_case("utf-8"),
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
         _ => true,
     });
     if media.eq_ignore_ascii_case(wanted) && utf8 {
         return Ok(());
     }
-    Err(Error::new(Reason::UnsupportedMediaType, format!("Send the body as Content-Type: {wanted} in UTF-8.")).meta("expected", wanted))
+    Err(Error::new(
+        Reason::UnsupportedMediaType,
+        format!("Send the body as Content-Type: {wanted} in UTF-8."),
+    )
+    .meta("expected", wanted))
 }
 
 /// Reads a whole body within bounds of size and time.
@@ -193,13 +258,19 @@ fn check_media(headers: &HeaderMap, wanted: &str) -> Result<()> {
 /// # Errors
 /// `REQUEST_TOO_LARGE`, `DEADLINE_EXCEEDED`, `MALFORMED_REQUEST` for a body that breaks off.
 pub async fn read(body: Body, headers: &HeaderMap, most: usize) -> Result<Bytes> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<u64>().ok());
     if announced.unwrap_or_default().max(body.size_hint().lower()) > most as u64 {
         return Err(error::too_large(most));
     }
     let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await;
     match collected {
-        Err(_elapsed) => Err(Error::new(Reason::DeadlineExceeded, "The request body did not arrive in time.")),
+        Err(_elapsed) => Err(Error::new(
+            Reason::DeadlineExceeded,
+            "The request body did not arrive in time.",
+        )),
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(error::too_large(most)),
         Ok(Err(_)) => Err(Error::new(Reason::MalformedRequest, "The request body broke off.")),
@@ -217,10 +288,21 @@ mod tests {
             headers.insert(header::CONTENT_TYPE, text.parse().expect("a value"));
             check_media(&headers, "application/json").is_ok()
         };
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\"", "application/json; x=y"] {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+            "application/json; x=y",
+        ] {
             assert!(check(good), "{good}");
         }
-        for bad in ["text/plain", "application/json; charset=latin1", "application/jsonx", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        for bad in [
+            "text/plain",
+            "application/json; charset=latin1",
+            "application/jsonx",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+        ] {
             assert!(!check(bad), "{bad}");
         }
         assert!(check_media(&HeaderMap::new(), "application/json").is_err());
@@ -230,9 +312,22 @@ mod tests {
     async fn a_body_is_bounded_whether_it_says_its_length_or_not() {
         let body = |n: usize| Body::new(http_body_util::Full::new(Bytes::from(vec![b'x'; n])));
         assert_eq!(read(body(10), &HeaderMap::new(), 10).await.expect("fits").len(), 10);
-        assert_eq!(read(body(11), &HeaderMap::new(), 10).await.expect_err("too large").reason(), Reason::RequestTooLarge);
-        let chunks = futures::stream::iter((0..11).map(|_| Ok::<_, Status>(http_body::Frame::data(Bytes::from_static(b"x")))));
+        assert_eq!(
+            read(body(11), &HeaderMap::new(), 10)
+                .await
+                .expect_err("too large")
+                .reason(),
+            Reason::RequestTooLarge
+        );
+        let chunks =
+            futures::stream::iter((0..11).map(|_| Ok::<_, Status>(http_body::Frame::data(Bytes::from_static(b"x")))));
         let streamed = Body::new(http_body_util::StreamBody::new(chunks));
-        assert_eq!(read(streamed, &HeaderMap::new(), 10).await.expect_err("too large").reason(), Reason::RequestTooLarge);
+        assert_eq!(
+            read(streamed, &HeaderMap::new(), 10)
+                .await
+                .expect_err("too large")
+                .reason(),
+            Reason::RequestTooLarge
+        );
     }
 }

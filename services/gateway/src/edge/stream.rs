@@ -1,7 +1,10 @@
 //! A service's stream as NDJSON (one message a line) or as server-sent events, as the client asked.
 
 use super::{frames::Answer, rest};
-use crate::{app::visitor::Visitor, domain::{problem, table::Binding, transcode}};
+use crate::{
+    app::visitor::Visitor,
+    domain::{problem, table::Binding, transcode},
+};
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -23,7 +26,11 @@ pub fn respond(binding: &Binding, visitor: &Visitor, headers: &HeaderMap, answer
     if let Some(status) = answer.failed_at_once() {
         return rest::failed(visitor, &status.clone());
     }
-    let events = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|text| text.contains("text/event-stream"));
+    let events = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|text| text.contains("text/event-stream"));
     let form = if events { Form::Events } else { Form::Lines };
     let pump = Pump {
         answer: Some(answer),
@@ -37,8 +44,14 @@ pub fn respond(binding: &Binding, visitor: &Visitor, headers: &HeaderMap, answer
         Some((Ok::<_, Status>(Frame::data(chunk)), pump))
     });
     let mut response = Response::new(Body::new(StreamBody::new(Box::pin(chunks))));
-    let media = if form == Form::Events { "text/event-stream" } else { "application/x-ndjson" };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    let media = if form == Form::Events {
+        "text/event-stream"
+    } else {
+        "application/x-ndjson"
+    };
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     response
 }
 
@@ -69,8 +82,15 @@ impl Pump {
             return Ok([json.as_slice(), b"\n"].concat());
         }
         // A browser that reconnects sends the last id back: the stream goes on behind it.
-        let token = message.get_field_by_name("resume_token").and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-        let id = if token.is_empty() || token.contains(['\n', '\r', '\0']) { String::new() } else { format!("id: {token}\n") };
+        let token = message
+            .get_field_by_name("resume_token")
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default();
+        let id = if token.is_empty() || token.contains(['\n', '\r', '\0']) {
+            String::new()
+        } else {
+            format!("id: {token}\n")
+        };
         Ok([id.as_bytes(), b"data: ", json.as_slice(), b"\n\n"].concat())
     }
 

@@ -1,9 +1,13 @@
 //! What machines ask for without a tenant's data: health, the OpenAPI document, what a reason means, public keys.
 
-use super::{Edge, pages, rest, respond};
+use super::{Edge, pages, respond, rest};
 use crate::{
     app::visitor::{Place, Trail, Visitor},
-    domain::{catalogue, problem, table::{Fixed, Found, Kind, Target}, template::Path},
+    domain::{
+        catalogue, problem,
+        table::{Fixed, Found, Kind, Target},
+        template::Path,
+    },
     error,
 };
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -15,8 +19,12 @@ use tonic::body::Body;
 #[must_use]
 pub fn without_host(edge: &Edge, request: &Request<Body>, trail: &Trail) -> Option<Response<Body>> {
     let path = Path::parse(request.uri().path())?;
-    let Found::Route(route, bindings) = edge.table.find(request.method(), &path) else { return None };
-    let Target::Fixed(fixed) = &route.target else { return None };
+    let Found::Route(route, bindings) = edge.table.find(request.method(), &path) else {
+        return None;
+    };
+    let Target::Fixed(fixed) = &route.target else {
+        return None;
+    };
     if route.kind != Kind::System || *fixed == Fixed::Jwks {
         return None;
     }
@@ -41,8 +49,12 @@ fn reason(text: &str) -> Response<Body> {
 
 /// RFC 7517 for the tenant of the host.
 pub async fn jwks(edge: &Edge, visitor: &Visitor) -> Response<Body> {
-    let Place::Tenant(_) = visitor.place else { return rest::refuse(visitor, &error::tenant_missing()) };
-    let answer: Result<GetJwksResponse, _> = edge.ask(visitor, "/tenantry.auth.v1.LoginService/GetJwks", &GetJwksRequest {}).await;
+    let Place::Tenant(_) = visitor.place else {
+        return rest::refuse(visitor, &error::tenant_missing());
+    };
+    let answer: Result<GetJwksResponse, _> = edge
+        .ask(visitor, "/tenantry.auth.v1.LoginService/GetJwks", &GetJwksRequest {})
+        .await;
     match answer {
         Ok(answer) => {
             let keys: Vec<serde_json::Value> = answer
@@ -51,7 +63,9 @@ pub async fn jwks(edge: &Edge, visitor: &Visitor) -> Response<Body> {
                 .map(|key| serde_json::json!({"kty": key.kty, "crv": key.crv, "x": key.x, "y": key.y, "kid": key.kid, "use": key.r#use, "alg": key.alg}))
                 .collect();
             let mut response = respond::json(serde_json::json!({ "keys": keys }).to_string());
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
             response
         }
         Err(status) => rest::failed(visitor, &status),
@@ -59,6 +73,8 @@ pub async fn jwks(edge: &Edge, visitor: &Visitor) -> Response<Body> {
 }
 
 fn public(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response
 }

@@ -24,7 +24,8 @@ const GATHER: usize = 256 << 10;
 /// # Errors
 /// For any other parameter, or a name that is no plain file name.
 pub fn filename(query: &str) -> Result<String> {
-    let pairs = text::pairs(query).ok_or_else(|| Error::new(Reason::MalformedRequest, "The query is not percent-encoded UTF-8."))?;
+    let pairs = text::pairs(query)
+        .ok_or_else(|| Error::new(Reason::MalformedRequest, "The query is not percent-encoded UTF-8."))?;
     let mut name = None;
     for (key, value) in pairs {
         if key != "filename" {
@@ -36,7 +37,14 @@ pub fn filename(query: &str) -> Result<String> {
     }
     let name = name.unwrap_or_else(|| "upload.csv".to_owned());
     let plain = (1..=255).contains(&name.len()) && !name.contains(['/', '\\']) && !name.chars().any(char::is_control);
-    if plain { Ok(name) } else { Err(Error::invalid_field("filename", "must be a file name of at most 255 bytes without slashes")) }
+    if plain {
+        Ok(name)
+    } else {
+        Err(Error::invalid_field(
+            "filename",
+            "must be a file name of at most 255 bytes without slashes",
+        ))
+    }
 }
 
 struct Upload {
@@ -52,11 +60,20 @@ struct Upload {
 /// # Errors
 /// `REQUEST_TOO_LARGE` where the announced length is too large.
 pub fn body(body: Body, headers: &HeaderMap, filename: String, violation: Violation) -> Result<Body> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
     if announced.unwrap_or_default() > MAX_FILE {
         return Err(error::too_large(MAX_FILE));
     }
-    let upload = Upload { body: Some(body), filename: Some(filename), buffer: BytesMut::new(), total: 0, violation };
+    let upload = Upload {
+        body: Some(body),
+        filename: Some(filename),
+        buffer: BytesMut::new(),
+        total: 0,
+        violation,
+    };
     let frames = stream::unfold(upload, async |mut upload| {
         let next = upload.next().await?;
         Some((next.map(Frame::data), upload))
@@ -77,7 +94,11 @@ impl Upload {
                     }
                     self.buffer.extend_from_slice(&data);
                 }
-                Some(Err(_)) => return Some(Err(self.fail(Error::new(Reason::MalformedRequest, "The request body broke off.")))),
+                Some(Err(_)) => {
+                    return Some(Err(
+                        self.fail(Error::new(Reason::MalformedRequest, "The request body broke off."))
+                    ));
+                }
                 None => self.body = None,
             }
         }
@@ -87,7 +108,10 @@ impl Upload {
             return None;
         }
         let filename = self.filename.take().unwrap_or_default();
-        Some(Ok(frames::frame(&UploadImportRequest { filename, chunk: chunk.into() })))
+        Some(Ok(frames::frame(&UploadImportRequest {
+            filename,
+            chunk: chunk.into(),
+        })))
     }
 
     fn fail(&mut self, error: Error) -> Status {
@@ -107,7 +131,14 @@ mod tests {
     fn a_file_name_is_a_name() {
         assert_eq!(filename("filename=a%20b.csv").expect("a name"), "a b.csv");
         assert_eq!(filename("").expect("a default"), "upload.csv");
-        for bad in ["filename=..%2Fx", "filename=", "filename=a&filename=b", "name=a", "filename=%00", "filename=%ff"] {
+        for bad in [
+            "filename=..%2Fx",
+            "filename=",
+            "filename=a&filename=b",
+            "name=a",
+            "filename=%00",
+            "filename=%ff",
+        ] {
             assert!(filename(bad).is_err(), "{bad}");
         }
     }

@@ -8,14 +8,14 @@ use std::{
 };
 use tenantry_api::{
     auth::{
-        self, GetCurrentSessionRequest, GetCurrentSessionResponse, GetJwksRequest, GetJwksResponse, Jwk, SignInRequest, SignInResponse, SignOutRequest,
-        SignOutResponse, User,
+        self, GetCurrentSessionRequest, GetCurrentSessionResponse, GetJwksRequest, GetJwksResponse, Jwk, SignInRequest,
+        SignInResponse, SignOutRequest, SignOutResponse, User,
         login_service_server::{LoginService, LoginServiceServer},
         session_service_server::{SessionService, SessionServiceServer},
     },
     business::{
-        self, GetRecordRequest, GetRecordResponse, Import, ListRecordsRequest, ListRecordsResponse, Record, UploadImportRequest, UploadImportResponse,
-        WatchRecordsRequest, WatchRecordsResponse,
+        self, GetRecordRequest, GetRecordResponse, Import, ListRecordsRequest, ListRecordsResponse, Record,
+        UploadImportRequest, UploadImportResponse, WatchRecordsRequest, WatchRecordsResponse,
         import_service_server::{ImportService, ImportServiceServer},
         record_service_server::{RecordService, RecordServiceServer},
     },
@@ -26,7 +26,10 @@ use tenantry_gateway::{
     edge::listener,
     wiring::{self, World},
 };
-use tenantry_kernel::{BoxFuture, Clock, Error, Reason, RequestId, Resolve, Result, SystemClock, SystemIds, TenantId, TenantRoute, TenantStatus};
+use tenantry_kernel::{
+    BoxFuture, Clock, Error, Reason, RequestId, Resolve, Result, SystemClock, SystemIds, TenantId, TenantRoute,
+    TenantStatus,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -48,7 +51,10 @@ pub(crate) fn id(text: &str) -> TenantId {
 pub(crate) fn token(tenant: &str) -> String {
     use base64::Engine;
     let claims = format!("{{\"tid\":\"{tenant}\"}}");
-    format!("e30.{}.signed", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims))
+    format!(
+        "e30.{}.signed",
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims)
+    )
 }
 
 struct Routes;
@@ -59,7 +65,12 @@ fn route(slug: &str) -> Result<Arc<TenantRoute>> {
         "globex" => (GLOBEX, TenantStatus::Active),
         "frozen" => (FROZEN, TenantStatus::Suspended),
         "gone" => (GONE, TenantStatus::Deleted),
-        _ => return Err(Error::new(Reason::TenantNotFound, Error::not_found().public().to_owned())),
+        _ => {
+            return Err(Error::new(
+                Reason::TenantNotFound,
+                Error::not_found().public().to_owned(),
+            ));
+        }
     };
     let mut route = tenantry_gateway::app::gate::platform_route();
     route.tenant = id(tenant);
@@ -67,13 +78,22 @@ fn route(slug: &str) -> Result<Arc<TenantRoute>> {
     route.display_name = format!("{slug} Inc.");
     route.status = status;
     route.brand.display_name = format!("{slug} Help");
-    route.brand.primary_color = if slug == "acme" { "#ffcc00".to_owned() } else { "#004488".to_owned() };
+    route.brand.primary_color = if slug == "acme" {
+        "#ffcc00".to_owned()
+    } else {
+        "#004488".to_owned()
+    };
     Ok(Arc::new(route))
 }
 
 impl Resolve for Routes {
     fn by_id(&self, tenant: TenantId) -> BoxFuture<'_, Result<Arc<TenantRoute>>> {
-        Box::pin(async move { ["acme", "globex", "frozen", "gone"].into_iter().find_map(|slug| route(slug).ok().filter(|route| route.tenant == tenant)).map_or_else(|| route("?"), Ok) })
+        Box::pin(async move {
+            ["acme", "globex", "frozen", "gone"]
+                .into_iter()
+                .find_map(|slug| route(slug).ok().filter(|route| route.tenant == tenant))
+                .map_or_else(|| route("?"), Ok)
+        })
     }
     fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Arc<TenantRoute>>> {
         Box::pin(async move { route(slug) })
@@ -86,16 +106,35 @@ impl Resolve for Routes {
 struct Auth;
 
 impl Tokens for Auth {
-    fn exchange<'a>(&'a self, credential: &'a str, audience: &'static str, tenant: Option<TenantId>) -> BoxFuture<'a, Result<Exchanged>> {
+    fn exchange<'a>(
+        &'a self,
+        credential: &'a str,
+        audience: &'static str,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'a, Result<Exchanged>> {
         Box::pin(async move {
-            let of = [ACME, GLOBEX, FROZEN, GONE].into_iter().find(|tenant| credential == token(tenant));
-            let own = id(of.ok_or_else(|| Error::new(Reason::CredentialsInvalid, "The credentials are not valid. Sign in again."))?);
+            let of = [ACME, GLOBEX, FROZEN, GONE]
+                .into_iter()
+                .find(|tenant| credential == token(tenant));
+            let own = id(of.ok_or_else(|| {
+                Error::new(
+                    Reason::CredentialsInvalid,
+                    "The credentials are not valid. Sign in again.",
+                )
+            })?);
             if tenant.is_some_and(|tenant| tenant != own) {
                 return Err(Error::new(Reason::TenantMismatch, "of another tenant"));
             }
             let expires = SystemClock.now().timestamp() + 60;
             let subject = "user:1".to_owned();
-            Ok(Exchanged { token: format!("txn-{own}-{audience}").into(), tenant: own, subject, session: String::new(), user: String::new(), expires })
+            Ok(Exchanged {
+                token: format!("txn-{own}-{audience}").into(),
+                tenant: own,
+                subject,
+                session: String::new(),
+                user: String::new(),
+                expires,
+            })
         })
     }
     fn service(&self, audience: &'static str, tenant: TenantId) -> BoxFuture<'_, Result<Arc<str>>> {
@@ -111,7 +150,10 @@ struct Services(Seen);
 
 impl Services {
     fn saw<T>(&self, method: &'static str, request: &Request<T>) {
-        self.0.lock().expect("not poisoned").insert(method, request.metadata().clone());
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .insert(method, request.metadata().clone());
     }
 }
 
@@ -131,34 +173,63 @@ impl RecordService for Services {
             Some("plain") => return Err(Status::new(Code::Internal, "")),
             _ => {}
         }
-        let mut response = Response::new(GetRecordResponse { record: Some(Record { name, etag: "e1".into(), ..Record::default() }) });
-        response.metadata_mut().insert("x-tenantry-secret", "inside".parse().expect("ascii"));
+        let mut response = Response::new(GetRecordResponse {
+            record: Some(Record {
+                name,
+                etag: "e1".into(),
+                ..Record::default()
+            }),
+        });
+        response
+            .metadata_mut()
+            .insert("x-tenantry-secret", "inside".parse().expect("ascii"));
         Ok(response)
     }
-    async fn list_records(&self, request: Request<ListRecordsRequest>) -> Result<Response<ListRecordsResponse>, Status> {
+    async fn list_records(
+        &self,
+        request: Request<ListRecordsRequest>,
+    ) -> Result<Response<ListRecordsResponse>, Status> {
         self.saw("list", &request);
         let request = request.into_inner();
         if request.page_size < 0 {
             return Err(status(&Error::invalid_field("page_size", "must not be negative")));
         }
-        Ok(Response::new(ListRecordsResponse { records: vec![Record { name: request.filter, ..Record::default() }], next_page_token: "n".into() }))
+        Ok(Response::new(ListRecordsResponse {
+            records: vec![Record {
+                name: request.filter,
+                ..Record::default()
+            }],
+            next_page_token: "n".into(),
+        }))
     }
-    async fn watch_records(&self, request: Request<WatchRecordsRequest>) -> Result<Response<BoxStream<WatchRecordsResponse>>, Status> {
+    async fn watch_records(
+        &self,
+        request: Request<WatchRecordsRequest>,
+    ) -> Result<Response<BoxStream<WatchRecordsResponse>>, Status> {
         self.saw("watch", &request);
         let request = request.into_inner();
         if request.parent == "objectTypes/none" {
             return Err(status(&Error::not_found()));
         }
         let from = request.resume_token;
-        let good = (0..3).map(move |n| Ok(WatchRecordsResponse { changes: vec![], resume_token: format!("{from}{n}") }));
-        let end = (request.parent == "objectTypes/broken").then(|| Err(status(&Error::new(Reason::ResumeTokenExpired, "List again."))));
+        let good = (0..3).map(move |n| {
+            Ok(WatchRecordsResponse {
+                changes: vec![],
+                resume_token: format!("{from}{n}"),
+            })
+        });
+        let end = (request.parent == "objectTypes/broken")
+            .then(|| Err(status(&Error::new(Reason::ResumeTokenExpired, "List again."))));
         Ok(Response::new(Box::pin(tokio_stream::iter(good.chain(end)))))
     }
 }
 
 #[tonic::async_trait]
 impl ImportService for Services {
-    async fn upload_import(&self, request: Request<Streaming<UploadImportRequest>>) -> Result<Response<UploadImportResponse>, Status> {
+    async fn upload_import(
+        &self,
+        request: Request<Streaming<UploadImportRequest>>,
+    ) -> Result<Response<UploadImportResponse>, Status> {
         self.saw("upload", &request);
         let mut stream = request.into_inner();
         let (mut filename, mut size) = (String::new(), 0_i64);
@@ -167,7 +238,13 @@ impl ImportService for Services {
             filename.push_str(&message.filename);
             size += i64::try_from(message.chunk.len()).expect("small");
         }
-        Ok(Response::new(UploadImportResponse { import: Some(Import { filename, size_bytes: size, ..Import::default() }) }))
+        Ok(Response::new(UploadImportResponse {
+            import: Some(Import {
+                filename,
+                size_bytes: size,
+                ..Import::default()
+            }),
+        }))
     }
 }
 
@@ -175,13 +252,29 @@ impl ImportService for Services {
 impl LoginService for Services {
     async fn sign_in(&self, request: Request<SignInRequest>) -> Result<Response<SignInResponse>, Status> {
         self.saw("sign_in", &request);
-        let tenant = if request.metadata().get("authorization").is_some_and(|v| v.to_str().is_ok_and(|t| t.contains(ACME))) { ACME } else { GLOBEX };
+        let tenant = if request
+            .metadata()
+            .get("authorization")
+            .is_some_and(|v| v.to_str().is_ok_and(|t| t.contains(ACME)))
+        {
+            ACME
+        } else {
+            GLOBEX
+        };
         let request = request.into_inner();
         if request.password != "right" {
-            return Err(status(&Error::new(Reason::SignInFailed, "E-mail or password is wrong.")));
+            return Err(status(&Error::new(
+                Reason::SignInFailed,
+                "E-mail or password is wrong.",
+            )));
         }
         let expires_in = Some(prost_types::Duration { seconds: 600, nanos: 0 });
-        Ok(Response::new(SignInResponse { session_token: token(tenant), access_token: "at".into(), expires_in, ..SignInResponse::default() }))
+        Ok(Response::new(SignInResponse {
+            session_token: token(tenant),
+            access_token: "at".into(),
+            expires_in,
+            ..SignInResponse::default()
+        }))
     }
     async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
         self.saw("sign_out", &request);
@@ -189,16 +282,33 @@ impl LoginService for Services {
     }
     async fn get_jwks(&self, request: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
         self.saw("jwks", &request);
-        Ok(Response::new(GetJwksResponse { keys: vec![Jwk { kid: "k1".into(), kty: "EC".into(), ..Jwk::default() }] }))
+        Ok(Response::new(GetJwksResponse {
+            keys: vec![Jwk {
+                kid: "k1".into(),
+                kty: "EC".into(),
+                ..Jwk::default()
+            }],
+        }))
     }
 }
 
 #[tonic::async_trait]
 impl SessionService for Services {
-    async fn get_current_session(&self, request: Request<GetCurrentSessionRequest>) -> Result<Response<GetCurrentSessionResponse>, Status> {
+    async fn get_current_session(
+        &self,
+        request: Request<GetCurrentSessionRequest>,
+    ) -> Result<Response<GetCurrentSessionResponse>, Status> {
         self.saw("current", &request);
-        let user = User { email: "ann@acme.example".into(), display_name: "Ann <b>".into(), role: auth::Role::Admin.into(), ..User::default() };
-        Ok(Response::new(GetCurrentSessionResponse { user: Some(user), ..GetCurrentSessionResponse::default() }))
+        let user = User {
+            email: "ann@acme.example".into(),
+            display_name: "Ann <b>".into(),
+            role: auth::Role::Admin.into(),
+            ..User::default()
+        };
+        Ok(Response::new(GetCurrentSessionResponse {
+            user: Some(user),
+            ..GetCurrentSessionResponse::default()
+        }))
     }
 }
 
@@ -227,7 +337,11 @@ pub(crate) fn config() -> Config {
          [business]\nendpoint = \"http://127.0.0.1:1\"\n[identity]\nservice = \"gateway\"\nsecret = \"0123456789012345678901234567890123\"\n",
         include_str!("../../src/defaults.toml")
     );
-    let file = std::env::temp_dir().join(format!("tenantry-gateway-it-{}-{:?}.toml", std::process::id(), std::thread::current().id()));
+    let file = std::env::temp_dir().join(format!(
+        "tenantry-gateway-it-{}-{:?}.toml",
+        std::process::id(),
+        std::thread::current().id()
+    ));
     std::fs::write(&file, text).expect("a file");
     let config = Config::load(Some(&file)).expect("a configuration");
     std::fs::remove_file(&file).expect("it is ours");
@@ -243,14 +357,29 @@ pub(crate) async fn start_with(config: Config) -> Gateway {
     let seen = services.0.clone();
     let address = upstream(services).await;
     let channel = tenantry_server::channel(&format!("http://{address}")).expect("a channel");
-    let upstreams = Upstreams { auth: channel.clone(), registry: channel.clone(), business: channel, own: Default::default() };
-    let world = World { resolver: Arc::new(Routes), tokens: Arc::new(Auth), upstreams, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) };
+    let upstreams = Upstreams {
+        auth: channel.clone(),
+        registry: channel.clone(),
+        business: channel,
+        own: Default::default(),
+    };
+    let world = World {
+        resolver: Arc::new(Routes),
+        tokens: Arc::new(Auth),
+        upstreams,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    };
     let edge = Arc::new(wiring::edge(&config, world).await.expect("an edge"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
     tokio::spawn(listener::serve(listener, edge, 1000, stop.clone()));
-    Gateway { address, seen, _stop: stop.drop_guard() }
+    Gateway {
+        address,
+        seen,
+        _stop: stop.drop_guard(),
+    }
 }
 
 /// An answer over HTTP/1.1.
@@ -263,7 +392,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+        self.head.lines().find_map(|line| {
+            line.split_once(": ")
+                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        })
     }
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
@@ -274,7 +407,11 @@ impl Answer {
     /// The body and head without what differs between two requests by nature.
     pub(crate) fn masked(&self) -> String {
         let id = self.header("x-request-id").unwrap_or_default().to_owned();
-        let head: Vec<&str> = self.head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect();
+        let head: Vec<&str> = self
+            .head
+            .lines()
+            .filter(|line| !line.to_ascii_lowercase().starts_with("date:"))
+            .collect();
         format!("{}\n{}", head.join("\n"), self.body).replace(&id, "ID")
     }
 }
@@ -288,13 +425,24 @@ impl Gateway {
         socket.read_to_end(&mut bytes).await.expect("an answer");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_default();
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        Answer { status, head: head.to_owned(), body: if chunked { unchunk(body) } else { body.to_owned() } }
+        Answer {
+            status,
+            head: head.to_owned(),
+            body: if chunked { unchunk(body) } else { body.to_owned() },
+        }
     }
     /// One request with a host and header lines.
     pub(crate) async fn send(&self, line: &str, host: &str, headers: &[&str], body: &str) -> Answer {
-        let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut text = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         for header in headers {
             text.push_str(header);
             text.push_str("\r\n");
@@ -303,10 +451,21 @@ impl Gateway {
     }
     /// A GET with a bearer token.
     pub(crate) async fn get(&self, path: &str, host: &str, tenant: &str) -> Answer {
-        self.send(&format!("GET {path}"), host, &[&format!("Authorization: Bearer {}", token(tenant))], "").await
+        self.send(
+            &format!("GET {path}"),
+            host,
+            &[&format!("Authorization: Bearer {}", token(tenant))],
+            "",
+        )
+        .await
     }
     pub(crate) fn saw(&self, method: &str) -> MetadataMap {
-        self.seen.lock().expect("not poisoned").get(method).cloned().unwrap_or_else(|| panic!("{method} was not called"))
+        self.seen
+            .lock()
+            .expect("not poisoned")
+            .get(method)
+            .cloned()
+            .unwrap_or_else(|| panic!("{method} was not called"))
     }
     pub(crate) fn forget(&self) {
         self.seen.lock().expect("not poisoned").clear();
@@ -320,7 +479,9 @@ fn unchunk(mut body: &str) -> String {
     let mut out = String::new();
     while let Some((size, rest)) = body.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap_or_default();
-        let (Some(chunk), Some(rest)) = (rest.get(..size), rest.get(size + 2..)) else { break };
+        let (Some(chunk), Some(rest)) = (rest.get(..size), rest.get(size + 2..)) else {
+            break;
+        };
         out.push_str(chunk);
         body = rest;
         if size == 0 {

@@ -1,0 +1,327 @@
+//! The real stack over a real socket: every station refuses what it is there for, and lets the rightful call through.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail by panic, and one handler panics on purpose"
+)]
+
+use chrono::{DateTime, Duration as Span};
+use http::HeaderMap;
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tenantry_api::registry::{
+    GetBrandingRequest, GetBrandingResponse, UpdateBrandingRequest, UpdateBrandingResponse,
+    branding_service_client::BrandingServiceClient,
+    branding_service_server::{BrandingService, BrandingServiceServer},
+};
+use tenantry_config::Listen;
+use tenantry_kernel::{
+    BoxFuture, Brand, Clock, Error, Limits, ManualClock, Placement, Reason, Resolve, Role, TenantId, TenantRoute,
+    TenantStatus, TransactionClaims,
+};
+use tenantry_server::{Authenticate, Revocation, Revocations, Revoked, Server, Shutdown, error_of, unary};
+use tonic::{Code, Request, Response, Status, transport::Channel};
+use uuid::Uuid;
+
+const ACME: u128 = 1;
+const SUSPENDED: u128 = 2;
+const CREATING: u128 = 3;
+const DELETED: u128 = 4;
+
+fn tenant(n: u128) -> TenantId {
+    TenantId::from_uuid(Uuid::from_u128(n))
+}
+
+/// Answers with whatever claims the test wants next; `None` = no credentials.
+struct Claims(Mutex<Option<TransactionClaims>>);
+
+impl Authenticate for Claims {
+    fn authenticate<'a>(&'a self, _: &'a HeaderMap) -> BoxFuture<'a, Result<TransactionClaims, Error>> {
+        let claims = self.0.lock().unwrap().clone();
+        Box::pin(
+            async move { claims.ok_or_else(|| Error::new(Reason::CredentialsMissing, "Credentials are required.")) },
+        )
+    }
+}
+
+struct Routes;
+
+impl Resolve for Routes {
+    fn by_id(&self, tenant: TenantId) -> BoxFuture<'_, Result<Arc<TenantRoute>, Error>> {
+        let status = match tenant.uuid().as_u128() {
+            SUSPENDED => TenantStatus::Suspended,
+            CREATING => TenantStatus::Creating,
+            DELETED => TenantStatus::Deleted,
+            _ => TenantStatus::Active,
+        };
+        let limits = Limits {
+            requests_per_second: 1,
+            burst: 1,
+            users: 1,
+            object_types: 1,
+            records: 1,
+            api_keys: 1,
+        };
+        let route = TenantRoute {
+            tenant,
+            slug: "acme".to_owned(),
+            display_name: String::new(),
+            domains: Vec::new(),
+            status,
+            epoch: 1,
+            placement: Placement::Schema,
+            cell: String::new(),
+            plan: String::new(),
+            limits,
+            features: Default::default(),
+            brand: Brand::default(),
+        };
+        Box::pin(async move { Ok(Arc::new(route)) })
+    }
+    fn by_slug<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<TenantRoute>, Error>> {
+        Box::pin(async { Err(Error::not_found()) })
+    }
+    fn by_domain<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<TenantRoute>, Error>> {
+        Box::pin(async { Err(Error::not_found()) })
+    }
+}
+
+/// Does what the metadata `x-test` says, and counts how often it was reached.
+#[derive(Clone, Default)]
+struct Handler(Arc<Mutex<Vec<TenantId>>>);
+
+#[tonic::async_trait]
+impl BrandingService for Handler {
+    async fn get_branding(
+        &self,
+        request: Request<GetBrandingRequest>,
+    ) -> Result<Response<GetBrandingResponse>, Status> {
+        let wish = request
+            .metadata()
+            .get("x-test")
+            .map(|wish| wish.to_str().unwrap().to_owned());
+        unary(request, async |ctx, _| {
+            self.0.lock().unwrap().push(ctx.tenant()?);
+            match wish.as_deref() {
+                Some("panic") => panic!("on purpose"),
+                Some("hang") => tokio::time::sleep(Duration::from_secs(60)).await,
+                _ => {}
+            }
+            Ok(GetBrandingResponse::default())
+        })
+        .await
+    }
+    async fn update_branding(
+        &self,
+        request: Request<UpdateBrandingRequest>,
+    ) -> Result<Response<UpdateBrandingResponse>, Status> {
+        unary(request, async |ctx, _| {
+            self.0.lock().unwrap().push(ctx.tenant()?);
+            Ok(UpdateBrandingResponse::default())
+        })
+        .await
+    }
+}
+
+struct World {
+    client: BrandingServiceClient<Channel>,
+    claims: Arc<Claims>,
+    revocations: Arc<Revocations>,
+    clock: ManualClock,
+    handler: Handler,
+    shutdown: Shutdown,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.shutdown.token().cancel();
+    }
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn user(n: u128, role: Role, iat_ms: i64) -> TransactionClaims {
+    TransactionClaims {
+        iss: String::new(),
+        aud: String::new(),
+        sub: format!("user:{}", Uuid::from_u128(70)),
+        tid: Some(tenant(n)),
+        sid: Some(Uuid::from_u128(71).to_string().parse().unwrap()),
+        act: None,
+        role: Some(role),
+        scopes: Vec::new(),
+        dbc: None,
+        iat: iat_ms / 1000,
+        iat_ms,
+        exp: 0,
+        jti: String::new(),
+    }
+}
+
+async fn start() -> World {
+    let clock = ManualClock::new(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+    let claims = Arc::new(Claims(Mutex::new(None)));
+    let (revocations, handler, shutdown) = (
+        Arc::new(Revocations::default()),
+        Handler::default(),
+        Shutdown::default(),
+    );
+    revocations.apply(&[], clock.now());
+    let listen = Listen {
+        grpc: free(),
+        admin: free(),
+    };
+    let server = Server::new("registry", &listen)
+        .authenticator(claims.clone())
+        .resolver(Arc::new(Routes))
+        .revocations(revocations.clone())
+        .clock(Arc::new(clock.clone()))
+        .add_service(BrandingServiceServer::new(handler.clone()));
+    let stop = shutdown.clone();
+    tokio::spawn(async move { server.serve(&stop).await.unwrap() });
+    let endpoint = Channel::from_shared(format!("http://{}", listen.grpc)).unwrap();
+    let mut channel = endpoint.connect().await;
+    for _ in 0..200 {
+        if channel.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        channel = endpoint.connect().await;
+    }
+    World {
+        client: BrandingServiceClient::new(channel.unwrap()),
+        claims,
+        revocations,
+        clock,
+        handler,
+        shutdown,
+    }
+}
+
+impl World {
+    fn now(&self) -> i64 {
+        self.clock.now().timestamp_millis()
+    }
+    fn calls_as(&self, claims: Option<TransactionClaims>) {
+        *self.claims.0.lock().unwrap() = claims;
+    }
+    async fn get(&self, wish: &'static str) -> Result<(), Status> {
+        let mut request = Request::new(GetBrandingRequest::default());
+        request.metadata_mut().insert("x-test", wish.parse().unwrap());
+        self.client.clone().get_branding(request).await.map(|_| ())
+    }
+    async fn update(&self) -> Result<(), Status> {
+        let request = UpdateBrandingRequest::default();
+        self.client.clone().update_branding(request).await.map(|_| ())
+    }
+    /// The reason of a refusal, which must not have reached the handler.
+    async fn refused(&self, call: impl Future<Output = Result<(), Status>>) -> Reason {
+        let before = self.handler.0.lock().unwrap().len();
+        let status = call.await.unwrap_err();
+        assert_eq!(
+            self.handler.0.lock().unwrap().len(),
+            before,
+            "the handler ran: {status}"
+        );
+        error_of(&status).reason()
+    }
+}
+
+#[tokio::test]
+async fn the_rightful_caller_passes_and_the_handler_gets_its_tenant() {
+    let world = start().await;
+    assert_eq!(world.refused(world.get("")).await, Reason::CredentialsMissing);
+    world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+    world.get("").await.unwrap();
+    world.update().await.unwrap();
+    assert_eq!(*world.handler.0.lock().unwrap(), [tenant(ACME); 2]);
+    world.calls_as(Some(user(ACME, Role::Viewer, world.now())));
+    world.get("").await.unwrap();
+    assert_eq!(world.refused(world.update()).await, Reason::PermissionDenied);
+}
+
+#[tokio::test]
+async fn what_was_revoked_is_refused_and_a_newer_token_passes() {
+    let world = start().await;
+    for what in [
+        Revoked::Tenant,
+        Revoked::User(Uuid::from_u128(70)),
+        Revoked::Session(Uuid::from_u128(71)),
+    ] {
+        world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+        world.get("").await.unwrap();
+        let foreign = Revocation {
+            tenant: tenant(9),
+            what,
+            not_before: world.clock.now(),
+        };
+        world.revocations.apply(&[foreign], world.clock.now());
+        world.get("").await.unwrap();
+        let own = Revocation {
+            tenant: tenant(ACME),
+            ..foreign
+        };
+        world.revocations.apply(&[own], world.clock.now());
+        assert_eq!(
+            world.refused(world.get("")).await,
+            Reason::CredentialsInvalid,
+            "{what:?}"
+        );
+        world.clock.advance(Span::milliseconds(1));
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_not_active_is_not_served() {
+    let world = start().await;
+    for (n, reason) in [
+        (SUSPENDED, Reason::TenantSuspended),
+        (CREATING, Reason::TenantNotActive),
+        (DELETED, Reason::TenantNotFound),
+    ] {
+        world.calls_as(Some(user(n, Role::Owner, world.now())));
+        assert_eq!(world.refused(world.get("")).await, reason);
+    }
+    world.calls_as(Some(user(ACME, Role::Owner, world.now())));
+    world.get("").await.unwrap();
+}
+
+#[tokio::test]
+async fn without_news_of_revocations_reads_go_on_and_changes_stop() {
+    let world = start().await;
+    world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+    world.clock.advance(Span::seconds(29));
+    world.update().await.unwrap();
+    world.clock.advance(Span::seconds(2));
+    assert_eq!(world.refused(world.update()).await, Reason::RevocationStale);
+    world.get("").await.unwrap();
+    world.revocations.apply(&[], world.clock.now());
+    world.update().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hanging_handler_ends_at_the_deadline_and_a_panic_harms_one_call_only() {
+    let world = start().await;
+    world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+    // Sent as metadata, so that the client does not end the call by itself.
+    let mut request = Request::new(GetBrandingRequest::default());
+    request.metadata_mut().insert("x-test", "hang".parse().unwrap());
+    request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    let ended = tokio::time::timeout(Duration::from_secs(9), world.client.clone().get_branding(request)).await;
+    let status = ended.expect("the server ends it").unwrap_err();
+    assert_eq!(error_of(&status).reason(), Reason::DeadlineExceeded);
+
+    let status = world.get("panic").await.unwrap_err();
+    assert_eq!(
+        (status.code(), error_of(&status).reason()),
+        (Code::Internal, Reason::Internal)
+    );
+    assert!(!status.message().contains("on purpose"), "{status}");
+    world.get("").await.unwrap();
+}

@@ -1,0 +1,185 @@
+//! What a page looks like: its template, its tenant's dress and its style sheet. No request is read here and no service
+//! asked.
+
+use crate::{domain::color::Palette, edge::respond};
+use askama::Template;
+use http::{HeaderValue, Response, StatusCode, header};
+use tenantry_kernel::{Brand, TenantRoute};
+use tonic::body::Body;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+pub(super) struct SignInPage<'a> {
+    pub(super) brand: &'a str,
+    pub(super) support: &'a str,
+    pub(super) notice: &'a str,
+    pub(super) problem: &'a str,
+    pub(super) request_id: &'a str,
+    pub(super) return_to: &'a str,
+    pub(super) email: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "accept.html")]
+pub(super) struct AcceptPage<'a> {
+    pub(super) brand: &'a str,
+    pub(super) support: &'a str,
+    pub(super) problem: &'a str,
+    pub(super) request_id: &'a str,
+    pub(super) token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "home.html")]
+pub(super) struct HomePage<'a> {
+    pub(super) brand: &'a str,
+    pub(super) support: &'a str,
+    pub(super) name: &'a str,
+    pub(super) email: &'a str,
+    pub(super) role: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) slug: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+pub(super) struct MessagePage<'a> {
+    pub(super) brand: &'a str,
+    pub(super) support: &'a str,
+    pub(super) title: &'a str,
+    pub(super) text: &'a str,
+    pub(super) request_id: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "reason.html")]
+pub(super) struct ReasonPage<'a> {
+    pub(super) brand: &'a str,
+    pub(super) support: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) meaning: &'a str,
+    pub(super) remedy: &'a str,
+    pub(super) status: u16,
+    pub(super) code: &'a str,
+}
+
+/// What a page is dressed in.
+pub(super) struct Dress<'a> {
+    pub(super) brand: &'a str,
+    pub(super) support: &'a str,
+}
+
+impl<'a> Dress<'a> {
+    pub(super) fn of(route: Option<&'a TenantRoute>) -> Self {
+        let Some(route) = route else {
+            return Self {
+                brand: "Tenantry",
+                support: "",
+            };
+        };
+        let Brand {
+            display_name,
+            support_uri,
+            ..
+        } = &route.brand;
+        let brand = if display_name.is_empty() {
+            &route.display_name
+        } else {
+            display_name
+        };
+        // The registry checks it too; a link that is not https is not shown.
+        Self {
+            brand,
+            support: if support_uri.starts_with("https://") {
+                support_uri
+            } else {
+                ""
+            },
+        }
+    }
+}
+
+pub(super) fn message(
+    route: Option<&TenantRoute>,
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    request_id: &str,
+) -> Response<Body> {
+    let Dress { brand, support } = Dress::of(route);
+    html(
+        status,
+        &MessagePage {
+            brand,
+            support,
+            title,
+            text,
+            request_id,
+        },
+    )
+}
+
+pub(super) fn theme(route: Option<&TenantRoute>) -> Response<Body> {
+    let primary = route
+        .map(|route| route.brand.primary_color.as_str())
+        .unwrap_or_default();
+    let css = format!(
+        "{}{}",
+        Palette::new(primary).css(),
+        include_str!("../../../templates/theme.css")
+    );
+    let mut response = respond::content(StatusCode::OK, "text/css; charset=utf-8", css);
+    // A new colour shows at the next load.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+pub(super) fn html(status: StatusCode, page: &impl Template) -> Response<Body> {
+    let text = page
+        .render()
+        .unwrap_or_else(|_| "The page could not be made. Try again.".to_owned());
+    respond::content(status, "text/html; charset=utf-8", text)
+}
+
+pub(super) fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_typed_is_text_and_not_markup() {
+        let evil = "<script>alert(1)</script>\"'";
+        let page = SignInPage {
+            brand: evil,
+            support: "",
+            notice: evil,
+            problem: evil,
+            request_id: "r",
+            return_to: evil,
+            email: evil,
+        };
+        let text = page.render().expect("a page");
+        assert!(
+            !text.contains("<script>") && !text.contains("value=\"<") && !text.contains("\"\"'"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("style=") && !text.contains(" on"),
+            "nothing the policy would block: {text}"
+        );
+    }
+
+    #[test]
+    fn only_https_support_links_are_shown() {
+        let mut route = crate::app::gate::platform_route();
+        route.brand.support_uri = "javascript:alert(1)".into();
+        assert_eq!(Dress::of(Some(&route)).support, "");
+        route.brand.support_uri = "https://help.example".into();
+        assert_eq!(Dress::of(Some(&route)).support, "https://help.example");
+    }
+}
