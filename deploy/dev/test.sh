@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test.sh [nextest arguments]: a fresh instance `test`, every test of the workspace, the clients of other languages, then down.
+# test.sh [nextest arguments]: a fresh instance `test`, every test of the workspace, the clients of other languages,
+# the examples and the example service, then down.
 # TENANTRY_FULL=1 adds the slow ones; TENANTRY_KEEP=1 leaves the instance up for a look. The default port base is 100 above
 # the developer's own, so that `make test` works beside `make up`.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -36,5 +37,13 @@ rc=0
 if [ -x "$ROOT/tests/clients/run.sh" ] && [ ${#nextest_args[@]} -eq 0 ]; then
   step "clients of other languages: tests/clients/run.sh"
   "$ROOT/tests/clients/run.sh" </dev/null || rc=$?
+fi
+# Last, because it restarts auth and gateway with one more service in their configuration.
+if [ ${#nextest_args[@]} -eq 0 ]; then
+  step "examples, and a service of one's own: examples/own-service/call.sh"
+  {
+    "${CARGO_TARGET_DIR:-$ROOT/target}/debug/tenantctl" example load --dir "$ROOT/examples" &&
+      "$ROOT/examples/own-service/call.sh" --instance test
+  } </dev/null || rc=$?
 fi
 exit "$rc"
