@@ -24,7 +24,7 @@ trap cleanup EXIT
 echo "==> build"
 profile=()
 [ "$(of 'w["profile"]')" = debug ] || profile=(--release)
-(cd "$root" && umask 022 && cargo build --locked --quiet -p own-service --bin own-service "${profile[@]}")
+(cd "$root" && umask 022 && cargo build --locked -p own-service --bin own-service "${profile[@]}")
 
 echo "==> register: auth learns the service's secret, the gateway where it listens and what its methods are"
 secret=$inst/secrets/service_greeting

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 mod exchange;
+mod forged;
 mod members;
 mod passwords;
 mod refresh;
