@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod changes;
 mod identity;
 mod records;
 mod tenants;

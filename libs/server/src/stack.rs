@@ -6,12 +6,12 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tenantry_api::{Access, Method, Methods};
-use tenantry_kernel::{BoxFuture, Clock, Ctx, Error, Ids, Principal, Reason, RequestId, Resolve, Tally};
+use tenantry_kernel::{BoxFuture, Clock, Ctx, Error, Ids, Principal, Reason, RequestId, Resolve, Tally, TenantId};
 use tenantry_telemetry::{CanonicalLine, RequestMetrics, canonical_line, current_traceparent, set_parent_from};
 use tokio::sync::Semaphore;
 use tonic::body::Body;
@@ -37,6 +37,12 @@ pub(crate) struct Stack {
     pub(crate) in_flight: Semaphore,
 }
 
+/// The authenticated caller, for the log.
+struct Who {
+    tenant: Option<TenantId>,
+    principal: String,
+}
+
 impl Stack {
     pub(crate) const fn in_flight() -> Semaphore {
         Semaphore::const_new(IN_FLIGHT)
@@ -57,17 +63,14 @@ impl Stack {
         // The span comes first so that every later station logs inside of it.
         let span = tracing::info_span!("rpc", otel.kind = "server", rpc.method = %method.full_name, request.id = %request_id, tenant.id = tracing::field::Empty);
         set_parent_from(&span, header(request.headers(), "traceparent"));
-        let principal = std::sync::Mutex::new(None);
+        let who = OnceLock::new();
         let response = async {
             match self
-                .admit(&method, request.headers(), &request_id, &tally, started)
+                .admit(&method, request.headers(), &request_id, &tally, started, &who)
                 .await
             {
                 Err(error) => refuse(&error, &request_id),
                 Ok(ctx) => {
-                    if let Ok(mut slot) = principal.lock() {
-                        *slot = Some(ctx.clone());
-                    }
                     let deadline = ctx.deadline();
                     request.extensions_mut().insert(ctx);
                     self.serve(&mut inner, request, deadline, &request_id).await
@@ -75,14 +78,10 @@ impl Stack {
             }
         };
         let mut response = response.instrument(span.clone()).await;
-        let ctx = principal.into_inner().ok().flatten();
-        if let Some(tenant) = ctx.as_ref().and_then(Ctx::tenant_opt) {
-            span.record("tenant.id", tracing::field::display(tenant));
-        }
         if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
             response.headers_mut().insert(REQUEST_ID_HEADER, value);
         }
-        self.account(&method, &response, ctx.as_ref(), &request_id, started.elapsed(), &tally);
+        self.account(&method, &response, who.get(), &request_id, started.elapsed(), &tally);
         response
     }
 
@@ -94,9 +93,18 @@ impl Stack {
         request_id: &RequestId,
         tally: &Arc<Tally>,
         started: Instant,
+        who: &OnceLock<Who>,
     ) -> Result<Ctx, Error> {
         let claims = self.authenticator.authenticate(headers).await?;
         let principal = claims.principal()?;
+        // From here on a refusal names the caller in the log, too.
+        let who = who.get_or_init(|| Who {
+            tenant: claims.tid,
+            principal: principal.name(),
+        });
+        if let Some(tenant) = who.tenant {
+            tracing::Span::current().record("tenant.id", tracing::field::display(tenant));
+        }
         self.revocations.check(&claims, &principal.kind)?;
         self.fresh(method, &principal)?;
         access::authorize(method, &claims, &principal)?;
@@ -165,7 +173,7 @@ impl Stack {
         &self,
         method: &Method,
         response: &Response<Body>,
-        ctx: Option<&Ctx>,
+        who: Option<&Who>,
         request_id: &RequestId,
         elapsed: Duration,
         tally: &Tally,
@@ -178,8 +186,8 @@ impl Stack {
             method: &method.full_name,
             code: &code,
             reason: header(response.headers(), REASON_HEADER),
-            tenant: ctx.and_then(Ctx::tenant_opt),
-            principal: &ctx.map_or_else(|| "anonymous".to_owned(), |ctx| ctx.principal().name()),
+            tenant: who.and_then(|who| who.tenant),
+            principal: who.map_or("anonymous", |who| who.principal.as_str()),
             request_id: request_id.as_str(),
             elapsed,
             tally,

@@ -71,6 +71,9 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let stop = shutdown.token();
 
     let store = store(&config.db)?;
+    let mut tx = store.begin_job("lint").await?;
+    tenantry_db::ensure_clean(&mut tx, &[SCHEMA]).await?;
+    tx.commit().await?;
     let bus = Bus::connect(
         config.amqp.url.expose(),
         "registry",

@@ -22,6 +22,8 @@ pub struct Parts<'a> {
     pub body: &'a [u8],
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<&'a str>,
+    /// The `If-Match` header (RFC 9110): the etag that a change expects.
+    pub if_match: Option<&'a str>,
     /// The `Last-Event-ID` header of a client that resumes an event stream.
     pub last_event_id: Option<&'a str>,
 }
@@ -39,7 +41,46 @@ pub fn request(binding: &Binding, parts: &Parts<'_>) -> Result<DynamicMessage, E
     query(&mut message, &binding.body, parts)?;
     fill(&mut message, "request_id", parts.idempotency_key, "Idempotency-Key")?;
     fill(&mut message, "resume_token", parts.last_event_id, "Last-Event-ID")?;
+    expect_etag(&mut message, binding, parts.if_match)?;
     Ok(message)
+}
+
+/// `If-Match` becomes the request's or the changed resource's `etag`. A condition that cannot be kept is refused: ignored,
+/// it would lose somebody's update.
+fn expect_etag(message: &mut DynamicMessage, binding: &Binding, if_match: Option<&str>) -> Result<(), Error> {
+    let Some(etag) = if_match.filter(|etag| *etag != "*" && !binding.method.read_only) else {
+        return Ok(());
+    };
+    let quoted =
+        etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"') && !etag[1..etag.len() - 1].contains('"');
+    if !quoted {
+        return Err(Error::invalid_field(
+            "If-Match",
+            "must be one strong etag in double quotes, as the resource has it, or *",
+        ));
+    }
+    let own = message.descriptor_of().get_field_by_name("etag").is_some();
+    let BodyRule::Field(name) = &binding.body else {
+        return if own {
+            fill(message, "etag", if_match, "If-Match")
+        } else {
+            Err(unconditional())
+        };
+    };
+    let target = message
+        .descriptor_of()
+        .get_field_by_name(name)
+        .ok_or_else(|| unknown(name))?;
+    match message.get_field_mut(&target).as_message_mut() {
+        Some(inner) if inner.descriptor_of().get_field_by_name("etag").is_some() => {
+            fill(inner, "etag", if_match, "If-Match")
+        }
+        _ => Err(unconditional()),
+    }
+}
+
+fn unconditional() -> Error {
+    Error::invalid_field("If-Match", "is not supported by this method; leave it out")
 }
 
 fn body(kind: &MessageDescriptor, rule: &BodyRule, body: &[u8]) -> Result<DynamicMessage, Error> {

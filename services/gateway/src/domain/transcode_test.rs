@@ -26,6 +26,7 @@ fn make(http: &str, target: &str, body: &str) -> Result<Json, Error> {
         query,
         body: body.as_bytes(),
         idempotency_key: Some("key-1"),
+        if_match: None,
         last_event_id: None,
     };
     request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
@@ -188,7 +189,7 @@ proptest! {
         let route = &TABLE.routes()[n % TABLE.routes().len()];
         if let (Target::Call(binding), Some(path)) = (&route.target, Path::parse(&format!("/v1/objectTypes/{id}/records/{id}"))) {
             let bindings = route.template.matches(&path).unwrap_or_default();
-            let parts = Parts { path: &bindings, query: &query, body: body.as_bytes(), idempotency_key: Some(&id), last_event_id: Some(&id) };
+            let parts = Parts { path: &bindings, query: &query, body: body.as_bytes(), idempotency_key: Some(&id), if_match: Some(&id), last_event_id: Some(&id) };
             let _ = request(binding, &parts);
         }
     }

@@ -132,6 +132,7 @@ impl Edge {
             query,
             body: &bytes,
             idempotency_key: single("idempotency-key")?,
+            if_match: single("if-match")?,
             last_event_id: single("last-event-id")?,
         };
         let message = transcode::request(binding, &source)?;
