@@ -13,6 +13,7 @@ mod customers;
 mod forced_failures;
 mod kills;
 mod lab;
+mod leaving;
 mod patient;
 mod revocation;
 mod terminate;

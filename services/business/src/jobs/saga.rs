@@ -74,7 +74,13 @@ impl Saga {
                 // The effect is committed; an armed abort is the only thing that can happen here.
                 self.faults.hit("business.provision_data.after_commit").await
             }
-            Action::DropData(_) => self.provisioning.drop_data(&command.meta, &done).await,
+            Action::DropData(_) => {
+                if let Err(error) = self.faults.hit("business.drop_data.before").await {
+                    return self.provisioning.refuse(&command.meta, &command.failed(&error)).await;
+                }
+                self.provisioning.drop_data(&command.meta, &done).await?;
+                self.faults.hit("business.drop_data.after_commit").await
+            }
             _ => {
                 let error = Error::new(
                     tenantry_kernel::Reason::Unimplemented,
