@@ -68,3 +68,66 @@ fn difference(
     let gone = known.difference(found).map(|address| Change::Remove(*address));
     added.chain(gone).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use tokio::net::TcpListener;
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic_health::{ServingStatus, pb::HealthCheckRequest, pb::health_client::HealthClient};
+
+    /// A health server at `address` whose answer tells which one it is.
+    async fn replica(listener: TcpListener, status: ServingStatus) {
+        let (reporter, service) = tonic_health::server::health_reporter();
+        reporter.set_service_status("which", status).await;
+        let server = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    }
+
+    /// The statuses that some calls in a row are answered with.
+    async fn seen(client: &HealthClient<Channel>) -> BTreeSet<i32> {
+        let mut seen = BTreeSet::new();
+        for _ in 0..40 {
+            let request = HealthCheckRequest {
+                service: "which".to_owned(),
+            };
+            seen.insert(
+                client
+                    .clone()
+                    .check(request)
+                    .await
+                    .expect("an answer")
+                    .into_inner()
+                    .status,
+            );
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn calls_go_to_every_address_of_a_name_and_to_a_gone_one_no_more() {
+        let one = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let two = TcpListener::bind("127.0.0.2:0").await.expect("a port");
+        let (a, b) = (one.local_addr().expect("bound"), two.local_addr().expect("bound"));
+        replica(one, ServingStatus::Serving).await;
+        replica(two, ServingStatus::NotServing).await;
+
+        let endpoint = tune(Endpoint::from_static("http://name.of.a.service:1"));
+        let (channel, changes) = Channel::balance_channel(8);
+        let client = HealthClient::new(channel);
+        let both: HashSet<SocketAddr> = [a, b].into();
+        for change in difference(&endpoint, &HashSet::new(), &both) {
+            changes.send(change).await.expect("the channel lives");
+        }
+        let mut all = BTreeSet::new();
+        while all.len() < 2 {
+            all.extend(seen(&client).await);
+        }
+        for change in difference(&endpoint, &both, &[b].into()) {
+            changes.send(change).await.expect("the channel lives");
+        }
+        while seen(&client).await.len() > 1 {}
+        assert_eq!(seen(&client).await, [ServingStatus::NotServing as i32].into());
+    }
+}
