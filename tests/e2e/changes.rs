@@ -171,7 +171,7 @@ async fn plan_limits_on_types_and_records_name_the_plan() {
         .rest
         .post(
             "/v1/plans",
-            json!({"name": format!("plans/{plan}"), "displayName": "Small", "limits": limits}),
+            json!({"name": format!("plans/{plan}"), "displayName": "Small", "limits": limits, "features": ["custom_types"]}),
         )
         .await
         .ok();
@@ -205,4 +205,51 @@ async fn plan_limits_on_types_and_records_name_the_plan() {
         )
         .await;
     types.refused(429, "QUOTA_EXCEEDED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_without_a_feature_says_so() {
+    let tenant = desk("feat").await;
+    let operator = Operator::sign_in(&tenant.world).await;
+    let plan = unique("bare");
+    let limits =
+        json!({"requestsPerSecond": 1000, "burst": 1000, "users": 5, "objectTypes": 9, "records": 9, "apiKeys": 5});
+    let body = json!({"name": format!("plans/{plan}"), "displayName": "Bare", "limits": limits});
+    operator.rest.post("/v1/plans", body).await.ok();
+    let path = format!("/v1/tenants/{}?updateMask=plan", tenant.id);
+    operator
+        .rest
+        .patch(&path, json!({"plan": format!("plans/{plan}")}))
+        .await
+        .ok();
+    let refused = eventually("the plan is in force", || async {
+        let fields = json!([{"fieldId": "x", "type": "FIELD_TYPE_STRING"}]);
+        let body = json!({"name": format!("objectTypes/{}", unique("t")), "fields": fields});
+        let answer = tenant.rest().post("/v1/objectTypes", body).await;
+        if answer.status == 403 {
+            Ok(answer)
+        } else {
+            Err(answer.text)
+        }
+    })
+    .await;
+    refused.refused(403, "FEATURE_NOT_IN_PLAN");
+    assert!(
+        refused.text.contains(&plan) && refused.text.contains("custom_types"),
+        "{}",
+        refused.text
+    );
+    let csv = Some(("text/csv", b"x\n1\n".to_vec()));
+    let upload = tenant
+        .rest()
+        .try_send("POST", "/v1/imports:upload?filename=a.csv", csv)
+        .await
+        .expect("an answer");
+    upload.refused(403, "FEATURE_NOT_IN_PLAN");
+    tenant
+        .rest()
+        .get("/v1/records:watch")
+        .await
+        .refused(403, "FEATURE_NOT_IN_PLAN");
+    tenant.ticket("records go on").await;
 }

@@ -56,6 +56,7 @@ impl Imports {
     /// # Errors
     /// See [`Upload::begin`].
     pub async fn upload(&self, ctx: &Ctx, filename: &str) -> Result<Upload> {
+        super::feature::require(ctx, super::feature::IMPORT)?;
         Upload::begin(&self.parts, ctx, filename).await
     }
 

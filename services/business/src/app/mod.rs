@@ -1,6 +1,7 @@
 //! What this service does, step by step: one struct per resource, one method per command. The only place that opens
 //! transactions and orders their steps.
 
+pub mod feature;
 pub mod imports;
 pub mod object_types;
 pub mod once;

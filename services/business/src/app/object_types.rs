@@ -48,6 +48,7 @@ impl ObjectTypes {
         definition: &Definition,
         once: Option<&Once>,
     ) -> Result<ObjectType> {
+        super::feature::require(ctx, super::feature::CUSTOM_TYPES)?;
         object_type::check_new(id, definition, "object_type")?;
         let (object_type, replayed) = retry("create_object_type", DDL_RETRY, || async {
             let mut tx = self.parts.store.begin_ddl("create_object_type").await?;

@@ -85,6 +85,7 @@ impl Watch {
         resume_token: &str,
         revoked: impl Revoked,
     ) -> Result<mpsc::Receiver<Result<Batch>>> {
+        super::feature::require(ctx, super::feature::WATCH)?;
         let position = match resume_token {
             "" => self.start(ctx).await?,
             token => self.resume(ctx, token).await?,

@@ -377,7 +377,7 @@ fn route(tenant: TenantId, records: u64) -> TenantRoute {
             records,
             api_keys: 1,
         },
-        features: std::collections::BTreeSet::default(),
+        features: ["custom_types", "import", "watch"].map(str::to_owned).into(),
         brand: Brand::default(),
     }
 }

@@ -1,0 +1,28 @@
+//! What the tenant's plan includes.
+
+use tenantry_kernel::{Ctx, Error, Reason, Result};
+
+/// Making and changing object types.
+pub const CUSTOM_TYPES: &str = "custom_types";
+/// CSV imports.
+pub const IMPORT: &str = "import";
+/// The change stream.
+pub const WATCH: &str = "watch";
+
+/// Passes where the tenant's plan has the feature.
+///
+/// # Errors
+/// `FEATURE_NOT_IN_PLAN` naming feature and plan.
+pub fn require(ctx: &Ctx, feature: &'static str) -> Result<()> {
+    let route = ctx.route()?;
+    if route.features.contains(feature) {
+        return Ok(());
+    }
+    let text = format!(
+        "The plan {} does not include {feature}. Ask the operator for a plan that does.",
+        route.plan
+    );
+    Err(Error::new(Reason::FeatureNotInPlan, text)
+        .meta("feature", feature)
+        .meta("plan", &route.plan))
+}
