@@ -2,9 +2,9 @@
 
 use tenantry_kernel::{Ctx, Error, Reason, Result};
 
-/// Making and changing object types.
+/// Making object types; types that are there can go on being used and changed.
 pub const CUSTOM_TYPES: &str = "custom_types";
-/// CSV imports.
+/// Uploading CSV files; one uploaded before the plan changed can still be started.
 pub const IMPORT: &str = "import";
 /// The change stream.
 pub const WATCH: &str = "watch";
