@@ -62,11 +62,21 @@ mod generated {
                 tonic::include_proto!("tenantry.business.v1");
             }
         }
+        pub mod backup {
+            pub mod v1 {
+                tonic::include_proto!("tenantry.backup.v1");
+            }
+        }
+        pub mod monitoring {
+            pub mod v1 {
+                tonic::include_proto!("tenantry.monitoring.v1");
+            }
+        }
     }
 }
 
 pub use generated::google;
 pub use generated::tenantry::{
-    auth::v1 as auth, business::v1 as business, common::v1 as common, events::v1 as events, options::v1 as options,
-    registry::v1 as registry,
+    auth::v1 as auth, backup::v1 as backup, business::v1 as business, common::v1 as common, events::v1 as events,
+    monitoring::v1 as monitoring, options::v1 as options, registry::v1 as registry,
 };

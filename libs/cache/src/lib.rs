@@ -33,7 +33,10 @@ use std::{
 };
 use stored::{Header, Tag};
 use tenantry_crypto::{Purpose, Sealer, TenantKeys};
-use tenantry_kernel::{Ctx, TenantId};
+use tenantry_kernel::{
+    Ctx, TenantId,
+    probe::{self, Counter},
+};
 use unfenced::Unfenced;
 
 /// How long a fence holds: longer than a transaction may take from its fence to its commit.
@@ -77,6 +80,28 @@ struct Inner {
     keys: Arc<dyn TenantKeys>,
     link: Option<Link>,
     unfenced: Unfenced,
+    reads: Reads,
+}
+
+/// Reads by outcome, for metrics.
+struct Reads {
+    hit: Counter,
+    miss: Counter,
+    error: Counter,
+}
+
+impl Reads {
+    fn new() -> Self {
+        let of = |outcome| {
+            let help = "Reads of the cache, by outcome";
+            probe::counter("tenantry_cache_reads_total", help, &[("outcome", outcome)])
+        };
+        Self {
+            hit: of("hit"),
+            miss: of("miss"),
+            error: of("error"),
+        }
+    }
 }
 
 /// What a call needs: the tenant and the full key.
@@ -106,6 +131,7 @@ impl Cache {
             keys,
             link,
             unfenced: Unfenced::default(),
+            reads: Reads::new(),
         }))
     }
 
@@ -120,14 +146,17 @@ impl Cache {
         match found {
             Ok(Some(hit)) => {
                 ctx.tally().cache_hit();
+                self.0.reads.hit.one();
                 Some(hit)
             }
             Ok(None) => {
                 ctx.tally().cache_miss();
+                self.0.reads.miss.one();
                 None
             }
             Err(()) => {
                 ctx.tally().cache_error();
+                self.0.reads.error.one();
                 None
             }
         }

@@ -13,6 +13,7 @@ use std::{
     },
     time::Duration,
 };
+use tenantry_kernel::probe;
 use tokio::time::timeout;
 
 /// How long a command may take, everything included: waiting for a connection, opening or checking it.
@@ -59,11 +60,13 @@ impl Link {
             .runtime(Runtime::Tokio1)
             .build()
             .expect("the timeouts have the runtime they need");
-        Some(Self {
-            pool,
-            limit,
-            away: Arc::default(),
-        })
+        let away = Arc::<AtomicBool>::default();
+        let seen = Arc::downgrade(&away);
+        let help = "1 while a dependency is treated as away";
+        probe::gauge("tenantry_circuit_open", help, &[("dependency", "redis")], move || {
+            seen.upgrade().map(|away| f64::from(away.load(Ordering::Relaxed)))
+        });
+        Some(Self { pool, limit, away })
     }
 
     /// Runs one command or script on a connection of its own; `None` where Redis is away, too slow or failing.

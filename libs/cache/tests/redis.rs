@@ -50,6 +50,7 @@ fn ctx() -> Ctx {
         object_types: 1,
         records: 1,
         api_keys: 1,
+        requests_per_month: 0,
     };
     let route = TenantRoute {
         tenant: TenantId::from_uuid(new_id()),

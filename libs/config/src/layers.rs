@@ -97,7 +97,10 @@ fn merge(into: &mut Dict, from: Value) {
 }
 
 fn is_secret(leaf: &str, parent: &str) -> bool {
-    parent == "secrets" || ["url", "secret", "password"].iter().any(|end| leaf.ends_with(end))
+    parent == "secrets"
+        || ["url", "secret", "password", "token", "access_key", "access_key_id"]
+            .iter()
+            .any(|end| leaf.ends_with(end))
 }
 
 fn stays_text(path: &str) -> bool {

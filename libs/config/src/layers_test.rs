@@ -1,5 +1,5 @@
 use super::load;
-use crate::{ConfigError, Db, EX_USAGE, Identity, Redis, Secret, Telemetry};
+use crate::{ConfigError, Db, EX_USAGE, Endpoint, Identity, Redis, Secret, Telemetry};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -144,6 +144,12 @@ fn insecure_settings_need_dev() {
         fooled.validate("redis", false).is_err(),
         "the user name is not the host"
     );
+    let peer = |plaintext| Endpoint {
+        endpoint: "http://registry:8081".into(),
+        plaintext,
+    };
+    assert!(peer(false).validate("registry", false).is_err());
+    assert!(peer(true).validate("registry", false).is_ok(), "said so, without dev");
     let short = Identity {
         service: "auth".into(),
         secret: Secret::new("short"),

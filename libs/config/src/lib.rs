@@ -10,7 +10,7 @@ mod sections;
 
 pub use error::{ConfigError, EX_USAGE};
 pub use secret::Secret;
-pub use sections::{Amqp, Db, Endpoint, GatewayListen, Identity, Listen, LogFormat, Redis, Telemetry};
+pub use sections::{Amqp, Db, Endpoint, GatewayListen, Identity, Listen, LogFormat, Metering, Redis, Telemetry};
 
 use serde::de::DeserializeOwned;
 use std::path::Path;

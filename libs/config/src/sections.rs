@@ -52,6 +52,41 @@ pub struct Redis {
     pub url: Secret,
 }
 
+/// `[metering]`: how often a service reports what tenants used.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metering {
+    /// Seconds between two reports, 1 to 60.
+    pub interval_seconds: u64,
+}
+
+impl Default for Metering {
+    fn default() -> Self {
+        Self { interval_seconds: 10 }
+    }
+}
+
+impl Metering {
+    /// Time between two reports.
+    #[must_use]
+    pub fn interval(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.interval_seconds)
+    }
+    /// Checks the section.
+    ///
+    /// # Errors
+    /// Names the key and what is accepted.
+    pub fn validate(&self, section: &str) -> Result<(), ConfigError> {
+        if (1..=60).contains(&self.interval_seconds) {
+            return Ok(());
+        }
+        Err(ConfigError::invalid(
+            format!("{section}.interval_seconds"),
+            "must be 1 to 60",
+        ))
+    }
+}
+
 /// `[amqp]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +101,10 @@ pub struct Amqp {
 pub struct Endpoint {
     /// `http://host:port` or `https://host:port`
     pub endpoint: String,
+    /// Accepts `http://` to another machine: the network below encrypts (service mesh, CNI) or is trusted. Services have
+    /// no TLS of their own yet, and `dev = true` would also open the fault points.
+    #[serde(default)]
+    pub plaintext: bool,
 }
 
 /// `[identity]`: how this service proves itself to auth.
@@ -102,6 +141,10 @@ pub struct Telemetry {
     /// OTLP over gRPC; absent or empty = spans are not exported.
     #[serde(default)]
     pub otlp_endpoint: Option<String>,
+    /// Share of the traces begun here that are recorded, 0 to 1. A caller's decision comes first, so a trace is whole or
+    /// not there.
+    #[serde(default = "default_sample_ratio")]
+    pub sample_ratio: f64,
 }
 
 impl Default for Telemetry {
@@ -110,6 +153,7 @@ impl Default for Telemetry {
             log: default_log(),
             format: LogFormat::Text,
             otlp_endpoint: None,
+            sample_ratio: default_sample_ratio(),
         }
     }
 }
@@ -119,6 +163,10 @@ fn default_pool_size() -> u32 {
 }
 fn default_shards() -> u32 {
     4
+}
+/// One trace in ten shows what is slow and costs little.
+fn default_sample_ratio() -> f64 {
+    0.1
 }
 fn default_log() -> String {
     "info".to_owned()
@@ -205,7 +253,7 @@ impl Endpoint {
     /// # Errors
     /// Wrong scheme, unencrypted connection to another machine without `dev`.
     pub fn validate(&self, section: &str, dev: bool) -> Result<(), ConfigError> {
-        endpoint(&format!("{section}.endpoint"), &self.endpoint, dev)
+        endpoint(&format!("{section}.endpoint"), &self.endpoint, dev || self.plaintext)
     }
 }
 
@@ -238,6 +286,12 @@ impl Telemetry {
     /// # Errors
     /// Wrong scheme, unencrypted export to another machine without `dev`.
     pub fn validate(&self, section: &str, dev: bool) -> Result<(), ConfigError> {
+        if !(0.0..=1.0).contains(&self.sample_ratio) {
+            return Err(ConfigError::invalid(
+                format!("{section}.sample_ratio"),
+                "must be 0.0 to 1.0",
+            ));
+        }
         match self.otlp_endpoint.as_deref() {
             None | Some("") => Ok(()),
             Some(url) => endpoint(&format!("{section}.otlp_endpoint"), url, dev),

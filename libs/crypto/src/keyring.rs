@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{
     fmt, fs, io,
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -72,6 +72,37 @@ impl fmt::Debug for DataKey {
     }
 }
 
+/// Only its owner may read a key. The one exception is a file of root read by another user through its group: that is how
+/// an orchestrator mounts a secret (`fsGroup`), and the reader can neither change nor chmod it.
+const fn kept_apart(mode: u32, owner: u32, reader: u32) -> bool {
+    let lent_by_root = owner == 0 && reader != 0;
+    mode & (if lent_by_root { 0o137 } else { 0o177 }) == 0
+}
+
+/// 32 bytes in base64 from a file that [`kept_apart`] holds for.
+pub(crate) fn read_key(path: &Path) -> Result<DataKey, KeyError> {
+    let io = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = fs::File::open(path).map_err(io)?;
+    // On the open file, so that nobody can swap it between check and read.
+    let found = file.metadata().map_err(io)?;
+    let mode = found.permissions().mode() & 0o7777;
+    let me = fs::metadata("/proc/self").map_err(io)?.uid();
+    if !kept_apart(mode, found.uid(), me) {
+        return Err(KeyError::Mode {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut text = Zeroizing::new(String::new());
+    io::Read::read_to_string(&mut file, &mut text).map_err(io)?;
+    let content = || KeyError::Content(path.to_owned());
+    let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| content())?);
+    DataKey::from_slice(&bytes).map_err(|_| content())
+}
+
 /// The root key (KEK): wraps tenant keys, never data. Never printed.
 #[derive(Clone)]
 pub struct RootKey(DataKey);
@@ -82,24 +113,7 @@ impl RootKey {
     /// # Errors
     /// Missing file, mode wider than 0600, other content.
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = fs::File::open(path).map_err(io)?;
-        // On the open file, so that nobody can swap it between check and read.
-        let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
-        if mode & 0o177 != 0 {
-            return Err(KeyError::Mode {
-                path: path.to_owned(),
-                mode,
-            });
-        }
-        let mut text = Zeroizing::new(String::new());
-        io::Read::read_to_string(&mut file, &mut text).map_err(io)?;
-        let content = || KeyError::Content(path.to_owned());
-        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| content())?);
-        DataKey::from_slice(&bytes).map(Self).map_err(|_| content())
+        read_key(path).map(Self)
     }
     /// Writes a new random key to a file that must not exist yet.
     ///
@@ -177,6 +191,15 @@ mod tests {
                 "{mode:o}"
             );
         }
+    }
+
+    #[test]
+    fn a_mounted_secret_may_be_read_through_its_group_by_somebody_who_is_not_its_owner() {
+        assert!(kept_apart(0o440, 0, 10_001), "a volume with fsGroup");
+        assert!(!kept_apart(0o440, 10_001, 10_001), "one's own file");
+        assert!(!kept_apart(0o440, 0, 0), "root's own file");
+        assert!(!kept_apart(0o444, 0, 10_001), "everybody");
+        assert!(!kept_apart(0o460, 0, 10_001), "writable");
     }
 
     #[test]

@@ -9,8 +9,11 @@ pub mod jwt;
 pub mod keyring;
 pub mod keys;
 pub mod page_token;
+pub mod paging;
 mod random;
 pub mod seal;
+pub mod sign;
+pub mod stream;
 pub mod token;
 
 pub use jwt::{Es256Signer, Es256Verifier, Jwk, JwkSet, JwtError};
@@ -18,4 +21,6 @@ pub use keyring::{DataKey, KeyError, RootKey};
 pub use keys::{CachedKeys, KeySource, Purpose, TenantKeys};
 pub use page_token::{Binding, PageTokens};
 pub use seal::{SealError, Sealer};
+pub use sign::{SigningKey, VerifyingKeys};
+pub use stream::{Digest, FrameOpener, FrameSealer};
 pub use token::{OpaqueToken, Parsed, Prefix};

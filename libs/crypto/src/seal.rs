@@ -29,19 +29,18 @@ pub enum SealError {
 /// Seals and opens under one version of one key.
 pub struct Sealer {
     cipher: Aes256Gcm,
+    /// For keys that are derived from it; zeroized on drop.
+    key: DataKey,
     version: u32,
 }
 
 impl Sealer {
     /// A sealer for `key`, which is version `key_version` of its purpose.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the key is consumed, so that it is zeroized here"
-    )]
     pub fn new(key: DataKey, key_version: u32) -> Self {
         Self {
             cipher: cipher(&key),
+            key,
             version: key_version,
         }
     }
@@ -49,6 +48,9 @@ impl Sealer {
     #[must_use]
     pub const fn key_version(&self) -> u32 {
         self.version
+    }
+    pub(crate) const fn key(&self) -> &DataKey {
+        &self.key
     }
     /// Seals; the same `aad` is needed to open.
     #[must_use]

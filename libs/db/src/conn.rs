@@ -2,8 +2,9 @@
 //! A connection whose statement was abandoned half-way is closed, never reused.
 
 use crate::{
-    Query,
+    CopyOut, Query,
     error::{deadline_exceeded, map_error},
+    trace::{Mark, kind_of},
 };
 use sqlx::{PgConnection, Postgres, pool::PoolConnection, postgres::PgRow};
 use std::{
@@ -11,7 +12,8 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tenantry_kernel::{Result, Tally};
+use tenantry_kernel::{Result, Tally, TenantId};
+use tracing::{Instrument, Span};
 
 /// The server cancels a statement at the deadline by itself; only where it does not, the connection is given up.
 const GRACE: Duration = Duration::from_millis(250);
@@ -21,18 +23,37 @@ pub struct Conn {
     conn: Option<PoolConnection<Postgres>>,
     deadline: Option<Instant>,
     tally: Arc<Tally>,
+    mark: Mark,
+    /// Who is told of this tenant's rows.
+    meter: Option<(TenantId, RowMeter)>,
     in_flight: bool,
 }
 
+/// Told of the rows that statements of a tenant return or change.
+pub type RowMeter = Arc<dyn Fn(TenantId, u64) + Send + Sync>;
+
 impl Conn {
-    /// Takes over `conn`, in which BEGIN has run.
-    pub(crate) fn new(conn: PoolConnection<Postgres>, deadline: Option<Instant>, tally: Arc<Tally>) -> Self {
+    /// Takes over `conn`, in which BEGIN has run. `mark` says in spans and metrics whose it is.
+    pub(crate) fn new(
+        conn: PoolConnection<Postgres>,
+        deadline: Option<Instant>,
+        tally: Arc<Tally>,
+        mark: Mark,
+    ) -> Self {
         Self {
             conn: Some(conn),
             deadline,
             tally,
+            mark,
+            meter: None,
             in_flight: false,
         }
+    }
+
+    /// Tells `meter` of every row from here on.
+    pub(crate) fn metered(mut self, tenant: TenantId, meter: Option<RowMeter>) -> Self {
+        self.meter = meter.map(|meter| (tenant, meter));
+        self
     }
 
     fn raw(&mut self) -> &mut PgConnection {
@@ -42,32 +63,65 @@ impl Conn {
     }
 
     pub(crate) async fn execute(&mut self, query: Query<'_>) -> Result<u64> {
+        let (span, query) = self.mark.statement(query)?;
         let (started, deadline) = self.start();
         let done = within(deadline, query.persistent(false).execute(self.raw()))
+            .instrument(span.clone())
             .await
             .map(|done| done.rows_affected());
-        self.finish(started, done, |rows| *rows)
+        self.finish(&span, started, done, |rows| *rows)
     }
 
     pub(crate) async fn fetch_all(&mut self, query: Query<'_>) -> Result<Vec<PgRow>> {
+        let (span, query) = self.mark.statement(query)?;
         let (started, deadline) = self.start();
-        let rows = within(deadline, query.persistent(false).fetch_all(self.raw())).await;
-        self.finish(started, rows, |rows| rows.len() as u64)
+        let rows = within(deadline, query.persistent(false).fetch_all(self.raw()))
+            .instrument(span.clone())
+            .await;
+        self.finish(&span, started, rows, |rows| rows.len() as u64)
     }
 
     pub(crate) async fn fetch_optional(&mut self, query: Query<'_>) -> Result<Option<PgRow>> {
+        let (span, query) = self.mark.statement(query)?;
         let (started, deadline) = self.start();
-        let row = within(deadline, query.persistent(false).fetch_optional(self.raw())).await;
-        self.finish(started, row, |row| u64::from(row.is_some()))
+        let row = within(deadline, query.persistent(false).fetch_optional(self.raw()))
+            .instrument(span.clone())
+            .await;
+        self.finish(&span, started, row, |row| u64::from(row.is_some()))
     }
 
     /// Several statements in one simple query, without parameters: for DDL only.
     pub(crate) async fn script(&mut self, sql: String) -> Result<()> {
+        let span = self.mark.span(kind_of(&sql));
         let (started, deadline) = self.start();
         let done = within(deadline, sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(self.raw()))
+            .instrument(span.clone())
             .await
             .map(|_| ());
-        self.finish(started, done, |()| 0)
+        self.finish(&span, started, done, |()| 0)
+    }
+
+    /// `COPY .. TO STDOUT`. Until its end the connection counts as busy.
+    pub(crate) async fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
+        self.start();
+        let Self { conn, in_flight, .. } = self;
+        let conn = conn.as_mut().expect("taken only where the transaction is consumed");
+        let stream = conn.copy_out_raw(sql).await.map_err(map_error)?;
+        Ok(CopyOut::new(stream, in_flight))
+    }
+
+    /// `COPY .. FROM STDIN` with all of its data at hand; how many rows it was.
+    pub(crate) async fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<u64> {
+        let span = self.mark.span("COPY");
+        let (started, deadline) = self.start();
+        let raw = self.raw();
+        let work = async {
+            let mut copy = raw.copy_in_raw(sql).await?;
+            copy.send(data).await?;
+            copy.finish().await
+        };
+        let done = within(deadline, work).instrument(span.clone()).await;
+        self.finish(&span, started, done, |rows| *rows)
     }
 
     /// A statement of our own plumbing: timed, but not counted for the caller.
@@ -78,8 +132,11 @@ impl Conn {
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {
+        let span = self.mark.span("COMMIT");
         let (_, deadline) = self.start();
-        let done = within(deadline, sqlx::raw_sql("COMMIT").execute(self.raw())).await;
+        let done = within(deadline, sqlx::raw_sql("COMMIT").execute(self.raw()))
+            .instrument(span)
+            .await;
         self.land(done)?;
         self.conn = None; // back to the pool
         Ok(())
@@ -99,10 +156,14 @@ impl Conn {
         (Instant::now(), self.deadline)
     }
 
-    fn finish<T>(&mut self, started: Instant, outcome: Outcome<T>, rows: impl Fn(&T) -> u64) -> Result<T> {
+    fn finish<T>(&mut self, span: &Span, started: Instant, outcome: Outcome<T>, rows: impl Fn(&T) -> u64) -> Result<T> {
         let count = outcome.as_ref().map(rows).unwrap_or(0);
-        self.tally
-            .query(count, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        if let (Some((tenant, meter)), 1..) = (&self.meter, count) {
+            meter(*tenant, count);
+        }
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.tally.query(count, micros);
+        self.mark.count(span, micros, count, outcome.is_ok());
         self.land(outcome)
     }
 

@@ -14,14 +14,18 @@ pub mod migrate;
 pub mod outbox;
 
 mod conn;
+mod copy;
 mod error;
 mod pool;
 mod retry;
 mod settings;
 mod system;
 mod tenant;
+mod trace;
 mod tx;
 
+pub use conn::RowMeter;
+pub use copy::CopyOut;
 pub use error::{map_error, sqlstate};
 pub use lint::{Finding, ensure_clean, lint};
 pub use migrate::{Pending, Report, ensure_current, migrate, pending, tenancy_migrator};

@@ -1,6 +1,8 @@
 //! Messages that leave with a transaction: inserted in it, published later by the relay, so that an effect and its
 //! message stand or fall together. A crash may send one twice, never zero times.
 
+mod backlog;
+
 use crate::{Statements, error::map_error, query};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -120,6 +122,7 @@ pub async fn claim_batch(
         .collect::<sqlx::Result<Vec<_>>>()
         .map_err(map_error)?;
     messages.sort_by_key(|message| message.id);
+    backlog::measure(tx, schema).await?;
     Ok(messages)
 }
 

@@ -4,6 +4,7 @@
 use crate::{
     PoolSettings,
     error::{deadline_exceeded, map_error, overloaded},
+    trace::PoolMark,
 };
 use sqlx::{
     Postgres,
@@ -11,7 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 use std::time::{Duration, Instant};
-use tenantry_kernel::{Error, Result};
+use tenantry_kernel::{Error, Result, probe};
 
 /// How long a caller queues for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -27,6 +28,7 @@ pub(crate) struct Pool {
     host: (String, u16),
     max: u32,
     begin: &'static str,
+    pub(crate) mark: PoolMark,
 }
 
 impl Pool {
@@ -48,23 +50,44 @@ impl Pool {
             .idle_timeout(Duration::from_secs(300))
             // A ping would cost every request a round trip; BEGIN finds a dead connection just as well.
             .test_before_acquire(false);
+        let login = options.get_username().to_owned();
+        let database = options.get_database().unwrap_or(&login).to_owned();
+        let pool = adjust(builder).connect_lazy_with(options);
+        watch(&pool, &login, &database, max);
         Ok(Self {
-            pool: adjust(builder).connect_lazy_with(options),
+            pool,
             host,
             max,
             begin,
+            mark: PoolMark::new(&login, &database),
         })
     }
 
     /// A connection in which BEGIN has run.
     pub(crate) async fn begin(&self, deadline: Option<Instant>) -> Result<PoolConnection<Postgres>> {
+        self.begin_with(deadline, self.begin).await
+    }
+
+    /// A connection in which `begin`, made of checked identifiers, has run.
+    pub(crate) async fn begin_with(&self, deadline: Option<Instant>, begin: &str) -> Result<PoolConnection<Postgres>> {
+        self.begin_any(deadline, begin)
+            .await
+            .inspect_err(|_| self.mark.refused())
+    }
+
+    async fn begin_any(&self, deadline: Option<Instant>, begin: &str) -> Result<PoolConnection<Postgres>> {
         let limit = Instant::now() + ACQUIRE;
         let until = deadline.map_or(limit, |deadline| deadline.min(limit));
         // After a restart of the server every idle connection is dead: each may fail once.
         let mut left = self.max + 1;
         loop {
             let mut conn = self.acquire(until, deadline).await?;
-            match tokio::time::timeout_at(until.into(), sqlx::raw_sql(self.begin).execute(&mut *conn)).await {
+            match tokio::time::timeout_at(
+                until.into(),
+                sqlx::raw_sql(sqlx::AssertSqlSafe(begin.to_owned())).execute(&mut *conn),
+            )
+            .await
+            {
                 Ok(Ok(_)) => return Ok(conn),
                 Ok(Err(error)) => {
                     conn.close_on_drop();
@@ -119,6 +142,31 @@ impl Pool {
     pub(crate) fn usage(&self) -> (u32, usize) {
         (self.pool.size(), self.pool.num_idle())
     }
+}
+
+/// Connections in metrics. The parts of one pool are added up; a pool that is closed is not there any more.
+fn watch(pool: &PgPool, login: &str, database: &str, max: u32) {
+    let read = |pool: &PgPool, what: fn(&PgPool) -> f64| {
+        let pool = pool.clone();
+        move || (!pool.is_closed()).then(|| what(&pool))
+    };
+    let help = "Open connections to PostgreSQL";
+    for (state, what) in [
+        (
+            "used",
+            (|pool| f64::from(pool.size()) - pool.num_idle() as f64) as fn(&PgPool) -> f64,
+        ),
+        ("idle", |pool| pool.num_idle() as f64),
+    ] {
+        let labels = [("pool", login), ("database", database), ("state", state)];
+        probe::gauge("tenantry_db_connections", help, &labels, read(pool, what));
+    }
+    let labels = [("pool", login), ("database", database)];
+    let pool = pool.clone();
+    let help = "Connections the pool may open";
+    probe::gauge("tenantry_db_connections_max", help, &labels, move || {
+        (!pool.is_closed()).then(|| f64::from(max))
+    });
 }
 
 fn late(deadline: Option<Instant>) -> Error {

@@ -4,6 +4,7 @@ use crate::{
     PoolSettings, SystemTx,
     conn::Conn,
     pool::{BEGIN, Pool},
+    trace::Mark,
 };
 use sqlx::postgres::PgPoolOptions;
 use std::{
@@ -46,14 +47,21 @@ impl SystemDb {
     /// # Errors
     /// `UNAVAILABLE`, `OVERLOADED`.
     pub async fn begin(&self, job: &'static str) -> Result<SystemTx> {
-        open(&self.pool, None, Arc::new(Tally::default()), job).await
+        open(&self.pool, None, Arc::new(Tally::default()), job, self.pool.mark.job()).await
     }
     /// Opens a transaction for a request on platform tables, counted in its tally and bound to its deadline.
     ///
     /// # Errors
     /// `UNAVAILABLE`, `OVERLOADED`, `DEADLINE_EXCEEDED`.
     pub async fn begin_for(&self, ctx: &Ctx) -> Result<SystemTx> {
-        open(&self.pool, ctx.deadline(), Arc::clone(ctx.tally()), "request").await
+        open(
+            &self.pool,
+            ctx.deadline(),
+            Arc::clone(ctx.tally()),
+            "request",
+            self.pool.mark.request(ctx),
+        )
+        .await
     }
     /// Open and idle connections, for metrics.
     #[must_use]
@@ -115,7 +123,7 @@ impl DdlDb {
     /// # Errors
     /// `UNAVAILABLE`, `OVERLOADED`.
     pub async fn begin(&self, job: &'static str) -> Result<SystemTx> {
-        open(&self.pool, None, Arc::new(Tally::default()), job).await
+        open(&self.pool, None, Arc::new(Tally::default()), job, self.pool.mark.job()).await
     }
     /// Closes the pool; waits for transactions that are still open.
     pub async fn close(&self) {
@@ -129,12 +137,18 @@ impl fmt::Debug for DdlDb {
     }
 }
 
-async fn open(pool: &Pool, deadline: Option<Instant>, tally: Arc<Tally>, job: &'static str) -> Result<SystemTx> {
+async fn open(
+    pool: &Pool,
+    deadline: Option<Instant>,
+    tally: Arc<Tally>,
+    job: &'static str,
+    mark: Mark,
+) -> Result<SystemTx> {
     let conn = pool
         .begin(deadline)
         .await
         .inspect_err(|error| tracing::debug!(job, reason = %error.reason(), "no transaction"))?;
     Ok(SystemTx {
-        conn: Conn::new(conn, deadline, tally),
+        conn: Conn::new(conn, deadline, tally, mark),
     })
 }

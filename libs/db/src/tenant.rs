@@ -1,13 +1,19 @@
 //! Tenant-bound access. A backend keeps memory for every table it ever touched, so a tenant always meets the same few
 //! backends (data plane, section 3).
 
-use crate::{PoolSettings, Tx, conn::Conn, context, pool::Pool, query};
+use crate::{
+    PoolSettings, Tx,
+    conn::{Conn, RowMeter},
+    context,
+    pool::Pool,
+    query,
+};
 use std::{
     fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tenantry_kernel::{Ctx, Error, Result, TenantId};
+use tenantry_kernel::{Ctx, DbContext, Error, Result, TenantId};
 
 /// Pools without an explicit number of shards.
 const DEFAULT_SHARDS: usize = 4;
@@ -18,6 +24,9 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// back, and the next BEGIN forgets them again.
 const CLEAN_BEGIN: &str =
     "RESET ALL; BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *";
+/// As [`CLEAN_BEGIN`] for a snapshot. Everything behind LOCK TABLE freezes the snapshot, so the locks stand first.
+const SNAPSHOT_BEGIN: &str = "RESET ALL; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const SNAPSHOT_CLEAN: &str = "DEALLOCATE ALL; CLOSE ALL; UNLISTEN *";
 /// No statement of a request runs longer, whatever the deadline says.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 
@@ -25,6 +34,7 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct TenantDb {
     pools: Arc<[Pool]>,
+    meter: Option<RowMeter>,
 }
 
 impl TenantDb {
@@ -46,7 +56,17 @@ impl TenantDb {
             .map(|shard| LIFETIME.mul_f64(1.0 - 0.4 * shard as f64 / shards as f64))
             .map(|lifetime| Pool::lazy(&settings, width, lifetime, CLEAN_BEGIN, |options| options))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { pools: pools.into() })
+        Ok(Self {
+            pools: pools.into(),
+            meter: None,
+        })
+    }
+
+    /// Tells `meter` of every row that statements of tenants return or change: requests, streams and jobs alike.
+    #[must_use]
+    pub fn metered(mut self, meter: RowMeter) -> Self {
+        self.meter = Some(meter);
+        self
     }
 
     /// Opens a transaction bound to the call's tenant.
@@ -55,17 +75,10 @@ impl TenantDb {
     /// `UNAVAILABLE`, `OVERLOADED`, `DEADLINE_EXCEEDED`; `INTERNAL` where the call carries no signed context or one
     /// of another tenant.
     pub async fn begin(&self, ctx: &Ctx) -> Result<Tx> {
-        let tenant = ctx.tenant()?;
-        let token = ctx
-            .db()
-            .ok_or_else(|| Error::internal("the call carries no signed database context"))?;
-        if context::tenant_of(token) != Some(tenant) {
-            return Err(Error::internal(
-                "the signed database context names another tenant than the route",
-            ));
-        }
-        let conn = self.pool(tenant).begin(ctx.deadline()).await?;
-        let mut conn = Conn::new(conn, ctx.deadline(), Arc::clone(ctx.tally()));
+        let (tenant, token) = bound(ctx)?;
+        let pool = self.pool(tenant);
+        let conn = pool.begin(ctx.deadline()).await?;
+        let mut conn = Conn::new(conn, ctx.deadline(), Arc::clone(ctx.tally()), pool.mark.request(ctx));
         let left = ctx.deadline().map_or(STATEMENT_LIMIT, |at| {
             at.saturating_duration_since(Instant::now()).min(STATEMENT_LIMIT)
         });
@@ -73,6 +86,36 @@ impl TenantDb {
         let bind = query("SELECT pg_catalog.set_config('tenancy.ctx', $1, true), pg_catalog.set_config('statement_timeout', $2, true)")
             .bind(token.expose())
             .bind(left.as_millis().max(1).to_string());
+        conn.plumbing(bind).await?;
+        let conn = conn.metered(tenant, self.meter.clone());
+        Ok(Tx { conn, tenant })
+    }
+
+    /// Opens a read-only transaction bound to the call's tenant that shows one moment, for everything a tenant has.
+    /// `relations` are locked against DDL before that moment, so that no table in it can be dropped or rewritten. Text
+    /// forms of values are pinned. No statement in it, and no pause in it, may take longer than `limit`.
+    ///
+    /// # Errors
+    /// As [`TenantDb::begin`].
+    pub async fn begin_snapshot(&self, ctx: &Ctx, relations: &[String], limit: Duration) -> Result<Tx> {
+        let (tenant, token) = bound(ctx)?;
+        let lock = if relations.is_empty() {
+            String::new()
+        } else {
+            format!("LOCK TABLE {} IN ACCESS SHARE MODE; ", relations.join(", "))
+        };
+        let begin = format!("{SNAPSHOT_BEGIN}; {lock}{SNAPSHOT_CLEAN}");
+        let pool = self.pool(tenant);
+        let conn = pool.begin_with(ctx.deadline(), &begin).await?;
+        let mut conn = Conn::new(conn, ctx.deadline(), Arc::clone(ctx.tally()), pool.mark.request(ctx));
+        let bind = query(
+            "SELECT pg_catalog.set_config('tenancy.ctx', $1, true), pg_catalog.set_config('statement_timeout', $2, true), \
+             pg_catalog.set_config('idle_in_transaction_session_timeout', $2, true), pg_catalog.set_config('DateStyle', 'ISO, YMD', true), \
+             pg_catalog.set_config('TimeZone', 'UTC', true), pg_catalog.set_config('extra_float_digits', '3', true), \
+             pg_catalog.set_config('bytea_output', 'hex', true)",
+        )
+        .bind(token.expose())
+        .bind(limit.as_millis().to_string());
         conn.plumbing(bind).await?;
         Ok(Tx { conn, tenant })
     }
@@ -102,6 +145,20 @@ impl fmt::Debug for TenantDb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TenantDb({} pools)", self.pools.len())
     }
+}
+
+/// The call's tenant and its signed context, which must agree.
+fn bound(ctx: &Ctx) -> Result<(TenantId, &DbContext)> {
+    let tenant = ctx.tenant()?;
+    let token = ctx
+        .db()
+        .ok_or_else(|| Error::internal("the call carries no signed database context"))?;
+    if context::tenant_of(token) != Some(tenant) {
+        return Err(Error::internal(
+            "the signed database context names another tenant than the route",
+        ));
+    }
+    Ok((tenant, token))
 }
 
 /// Rendezvous hashing: another number of shards moves only the tenants it must.

@@ -1,6 +1,6 @@
 //! The two kinds of transaction and what both can do. Dropped = rolled back.
 
-use crate::{Query, conn::Conn};
+use crate::{CopyOut, Query, conn::Conn};
 use sqlx::postgres::PgRow;
 use std::{fmt, future::Future};
 use tenantry_kernel::{Error, Result, TenantId};
@@ -120,6 +120,13 @@ impl Tx {
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }
+    /// Starts `COPY (SELECT ..) TO STDOUT`. Row security holds for it. Identifiers in it come from checked names only.
+    ///
+    /// # Errors
+    /// See [`map_error`](crate::map_error).
+    pub async fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
+        self.conn.copy_out(sql).await
+    }
 }
 
 impl Statements for Tx {
@@ -141,6 +148,14 @@ impl SystemTx {
     /// See [`map_error`](crate::map_error).
     pub async fn execute_script(&mut self, sql: impl Into<String>) -> Result<()> {
         self.conn.script(sql.into()).await
+    }
+    /// Runs `COPY .. FROM STDIN` over `data` and answers how many rows it was. Identifiers as in
+    /// [`SystemTx::execute_script`].
+    ///
+    /// # Errors
+    /// See [`map_error`](crate::map_error).
+    pub async fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<u64> {
+        self.conn.copy_in(sql, data).await
     }
 }
 

@@ -109,6 +109,10 @@ reasons! {
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, None;
     /// The change stream cannot be resumed from this token.
     ResumeTokenExpired = "RESUME_TOKEN_EXPIRED", FailedPrecondition, Some(410);
+    /// An object of the snapshot is damaged or missing.
+    SnapshotCorrupt = "SNAPSHOT_CORRUPT", FailedPrecondition, Some(409);
+    /// The snapshot is being written or removed, or did not come to be.
+    SnapshotNotReady = "SNAPSHOT_NOT_READY", FailedPrecondition, Some(409);
     /// The caller went away.
     Cancelled = "CANCELLED", Cancelled, None;
     /// A dependency is away.

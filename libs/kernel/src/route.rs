@@ -45,6 +45,8 @@ pub struct Limits {
     pub records: u64,
     /// API keys.
     pub api_keys: u32,
+    /// Requests in a calendar month (UTC). Unlike the others, zero means that there is no limit.
+    pub requests_per_month: u64,
 }
 
 /// One tenant's route.
@@ -76,6 +78,38 @@ pub struct TenantRoute {
     pub brand: Brand,
 }
 
+/// Whether pages are light or dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThemeMode {
+    /// As the reader's system says.
+    #[default]
+    Auto,
+    /// Always light.
+    Light,
+    /// Always dark.
+    Dark,
+}
+
+impl ThemeMode {
+    /// As it stands in tables and configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+    /// The reverse of [`ThemeMode::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Auto, Self::Light, Self::Dark]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+    }
+}
+
 /// Branding values that pages are made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brand {
@@ -85,6 +119,8 @@ pub struct Brand {
     pub primary_color: String,
     /// https link or empty.
     pub support_uri: String,
+    /// Light or dark.
+    pub theme_mode: ThemeMode,
 }
 
 impl Default for Brand {
@@ -93,6 +129,7 @@ impl Default for Brand {
             display_name: String::new(),
             primary_color: "#3451b2".to_owned(),
             support_uri: String::new(),
+            theme_mode: ThemeMode::Auto,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{Consumer, Publisher, Topology};
 use futures::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use std::{fmt, sync::Arc, time::Duration};
-use tenantry_kernel::{Error, Result};
+use tenantry_kernel::{Error, Result, probe};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -55,14 +55,21 @@ impl Bus {
             stop: stop.clone(),
         };
         tokio::spawn(keeper.run());
-        Ok(Self {
-            inner: Arc::new(Inner {
-                user,
-                topology,
-                state,
-                stop,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            user,
+            topology,
+            state,
+            stop,
+        });
+        crate::trace::prepare(None);
+        let seen = Arc::downgrade(&inner);
+        let help = "1 while a dependency is treated as away";
+        probe::gauge("tenantry_circuit_open", help, &[("dependency", "broker")], move || {
+            let inner = seen.upgrade()?;
+            let bus = Self { inner };
+            Some(f64::from(u8::from(!bus.is_up())))
+        });
+        Ok(Self { inner })
     }
     /// Whether messages can be published and consumed now, for readiness and metrics.
     #[must_use]

@@ -4,6 +4,7 @@
 use crate::{
     Bus, Delivery, Publisher,
     message::{self, ATTEMPT, PUBLISHER, REASON},
+    trace,
 };
 use futures::StreamExt;
 use lapin::{
@@ -11,10 +12,19 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::FieldTable,
 };
-use std::{fmt, future::Future, sync::Arc, time::Duration};
-use tenantry_kernel::Result;
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tenantry_kernel::{Result, probe};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 const ATTEMPTS: u32 = 8;
 /// After a consumer was cancelled or its queue vanished, look again after this time.
@@ -47,6 +57,7 @@ pub struct Consumer {
     prefetch: u16,
     allowed: Vec<String>,
     attempts: u32,
+    attached: AtomicBool,
 }
 
 impl Consumer {
@@ -59,6 +70,7 @@ impl Consumer {
             prefetch: prefetch.max(1),
             allowed: Vec::new(),
             attempts: ATTEMPTS,
+            attached: AtomicBool::new(false),
         }
     }
     /// The services whose messages are taken, by broker-validated user. Nobody is allowed unless named here.
@@ -82,6 +94,14 @@ impl Consumer {
         F: Future<Output = Outcome> + Send + 'static,
     {
         let (this, handler) = (Arc::new(self), Arc::new(handler));
+        trace::prepare(Some(&this.queue));
+        let alive = Arc::downgrade(&this);
+        let help = "Consumers that are connected to their queue";
+        probe::gauge("tenantry_consumers", help, &[("queue", &this.queue)], move || {
+            alive
+                .upgrade()
+                .map(|consumer| f64::from(u8::from(consumer.attached.load(Ordering::Relaxed))))
+        });
         let mut work = JoinSet::new();
         while !stop.is_cancelled() {
             let connection = tokio::select! {
@@ -94,6 +114,7 @@ impl Consumer {
                     if let Err(error) = Self::drain(&this, &channel, &stop, &handler, &mut work).await {
                         tracing::warn!(queue = this.queue, %error, "consumer interrupted");
                     }
+                    this.attached.store(false, Ordering::Relaxed);
                 }
                 Err(error) => tracing::warn!(queue = this.queue, %error, "no channel for the consumer"),
             }
@@ -127,6 +148,7 @@ impl Consumer {
                 FieldTable::default(),
             )
             .await?;
+        this.attached.store(true, Ordering::Relaxed);
         loop {
             let delivery = tokio::select! {
                 () = stop.cancelled() => None,
@@ -169,19 +191,25 @@ impl Consumer {
             ),
             Ok(delivery) => {
                 let (publisher, attempt) = (delivery.publisher.clone(), delivery.attempt);
+                let span = trace::consumer(&self.queue, &delivery);
                 // A task of its own, so that a panic ends the attempt and not the consumer.
-                let outcome = tokio::spawn(async move { handler(delivery).await }).await;
+                let work = async move { handler(delivery).await }.instrument(span.clone());
+                let outcome = tokio::spawn(work).await;
+                if !matches!(outcome, Ok(Outcome::Ack)) {
+                    span.record("otel.status_code", "ERROR");
+                }
                 (publisher, attempt, outcome.unwrap_or_else(|_| panicked()))
             }
         };
+        let outcome = match outcome {
+            Outcome::Retry { reason, .. } if attempt >= self.attempts => Outcome::Dead { reason },
+            outcome => outcome,
+        };
+        trace::consumed(&self.queue, &outcome);
         let settled = match outcome {
             Outcome::Ack => Ok(()),
-            Outcome::Retry { delay, .. } if attempt < self.attempts => {
-                self.retry(&raw, &payload, publisher, attempt + 1, delay).await
-            }
-            Outcome::Retry { reason, .. } | Outcome::Dead { reason } => {
-                self.bury(&raw, &payload, publisher, attempt, reason).await
-            }
+            Outcome::Retry { delay, .. } => self.retry(&raw, &payload, publisher, attempt + 1, delay).await,
+            Outcome::Dead { reason } => self.bury(&raw, &payload, publisher, attempt, reason).await,
         };
         let done = match settled {
             Ok(()) => raw.acker.ack(BasicAckOptions::default()).await,

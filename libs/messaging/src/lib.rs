@@ -11,6 +11,7 @@ mod message;
 mod publisher;
 mod relay;
 mod topology;
+mod trace;
 
 pub use bus::Bus;
 pub use consumer::{Consumer, Outcome};

@@ -74,8 +74,9 @@ pub struct Delivery {
     pub redelivered: bool,
 }
 
-/// Properties of a new message. `user` is our own login: the broker refuses any other.
-pub(crate) fn properties(message: &Message, user: &str) -> BasicProperties {
+/// Properties of a new message. `user` is our own login: the broker refuses any other. `traceparent` is that of the
+/// publishing span, if there is one.
+pub(crate) fn properties(message: &Message, traceparent: Option<&str>, user: &str) -> BasicProperties {
     let mut table = FieldTable::default();
     for (name, value) in &message.headers {
         if !name.starts_with(CE) && !name.starts_with("x-tenantry-") && name.len() <= 128 {
@@ -96,7 +97,7 @@ pub(crate) fn properties(message: &Message, user: &str) -> BasicProperties {
         ),
         ("time", Some(time.as_str())),
         ("tenantid", tenant.as_deref()),
-        ("traceparent", message.traceparent.as_deref()),
+        ("traceparent", traceparent.or(message.traceparent.as_deref())),
     ];
     for (name, value) in attributes {
         if let Some(value) = value {
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_published_is_what_is_read() {
-        let properties = properties(&message(), "registry");
+        let properties = properties(&message(), None, "registry");
         let got = read(&properties, vec![1], false, "business").expect("reads");
         assert_eq!(
             (got.id, got.kind.as_str(), got.tenant),
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn only_our_own_copy_may_name_an_earlier_publisher() {
         let marks = [(PUBLISHER, "registry".to_owned()), (ATTEMPT, "3".to_owned())];
-        let first = properties(&message(), "registry");
+        let first = properties(&message(), None, "registry");
         let own = read(&moved(&first, "business", &marks), vec![], false, "business").expect("reads");
         assert_eq!((own.publisher.as_str(), own.attempt), ("registry", 3));
         // auth claims to move what registry sent: the source does not fit the validated sender.

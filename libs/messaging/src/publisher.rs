@@ -1,13 +1,15 @@
 //! Publishing that means it: confirmed by the broker, routed to a queue, persistent, under our own identity.
 
-use crate::{Bus, Message, message};
+use crate::{Bus, Message, message, trace};
 use lapin::{
     BasicProperties, Channel,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tenantry_kernel::{Error, Result};
+use tenantry_telemetry::current_traceparent;
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 /// A broker that does not confirm within this time is treated as away.
 const CONFIRM: Duration = Duration::from_secs(5);
@@ -27,15 +29,25 @@ impl Publisher {
         }
     }
 
-    /// Returns after the broker has stored the message in at least one queue.
+    /// Returns after the broker has stored the message in at least one queue (an event: in every queue there is for it).
     ///
     /// # Errors
     /// `UNAVAILABLE` where the broker is away, refuses, or no queue takes the message; publish again later (the
     /// consumer's inbox makes a duplicate harmless).
     pub async fn publish(&self, message: &Message) -> Result<()> {
-        let properties = message::properties(message, self.bus.user());
-        self.send(&message.exchange, &message.routing_key, &message.payload, properties)
-            .await
+        let span = trace::producer(message);
+        // The consumer's parent is this span, not the one that wrote the message down.
+        let traceparent = span.in_scope(current_traceparent).filter(|_| !span.is_disabled());
+        let properties = message::properties(message, traceparent.as_deref(), self.bus.user());
+        // An event that nobody has subscribed to is no failure.
+        let mandatory = !message.exchange.ends_with(".events");
+        let (exchange, key) = (&message.exchange, &message.routing_key);
+        let sent = self
+            .transmit(exchange, key, &message.payload, properties, mandatory)
+            .instrument(span.clone())
+            .await;
+        trace::published(&span, sent.is_ok());
+        sent
     }
 
     pub(crate) async fn send(
@@ -45,10 +57,22 @@ impl Publisher {
         payload: &[u8],
         properties: BasicProperties,
     ) -> Result<()> {
+        self.transmit(exchange, routing_key, payload, properties, true).await
+    }
+
+    /// `mandatory`: a message that no queue takes is an error.
+    async fn transmit(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        payload: &[u8],
+        properties: BasicProperties,
+        mandatory: bool,
+    ) -> Result<()> {
         let work = async {
             let channel = self.channel().await?;
             let options = BasicPublishOptions {
-                mandatory: true,
+                mandatory,
                 ..BasicPublishOptions::default()
             };
             let confirm = channel

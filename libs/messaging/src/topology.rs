@@ -11,6 +11,8 @@ use std::time::Duration;
 const DELIVERY_LIMIT: i64 = 10;
 /// Dead letters are for people: the newest hundred thousand are enough.
 const DEAD_LIMIT: i64 = 100_000;
+/// Events are told once and for information: a reader that is away for long gets the newest.
+const EVENT_LIMIT: i64 = 200_000;
 
 /// What one service declares: `<svc>.commands`, optionally `<svc>.replies`, a ladder of retry queues for each and
 /// `<svc>.dead`.
@@ -18,8 +20,18 @@ const DEAD_LIMIT: i64 = 100_000;
 pub struct Topology {
     service: String,
     scope: String,
+    commands: bool,
     replies: bool,
+    shared: Vec<Shared>,
     retry_steps: Vec<Duration>,
+}
+
+/// A queue of a service that takes its messages from a shared exchange.
+#[derive(Clone, Debug)]
+struct Shared {
+    name: &'static str,
+    /// More than this are dropped, the oldest first.
+    most: Option<i64>,
 }
 
 impl Topology {
@@ -30,9 +42,38 @@ impl Topology {
         Self {
             service: service.to_owned(),
             scope: String::new(),
+            commands: true,
             replies: false,
+            shared: Vec::new(),
             retry_steps,
         }
+    }
+    /// Only the exchanges: for a service that publishes and takes nothing.
+    #[must_use]
+    pub fn publisher(service: &str) -> Self {
+        Self {
+            commands: false,
+            ..Self::service(service)
+        }
+    }
+    /// Also the queue `<svc>.meters` of what is published to [`Topology::meters_exchange`] for this service. Nothing is
+    /// ever dropped from it.
+    #[must_use]
+    pub fn with_meters(mut self) -> Self {
+        self.shared.push(Shared {
+            name: "meters",
+            most: None,
+        });
+        self
+    }
+    /// Also the queue `<svc>.events` of what is published to [`Topology::events_exchange`] for this service.
+    #[must_use]
+    pub fn with_events(mut self) -> Self {
+        self.shared.push(Shared {
+            name: "events",
+            most: Some(EVENT_LIMIT),
+        });
+        self
     }
     /// Also the queue of replies, `<svc>.replies`.
     #[must_use]
@@ -77,6 +118,27 @@ impl Topology {
     pub fn retry_exchange(&self) -> String {
         format!("tenantry.{}retry", self.scope)
     }
+    /// Exchange of usage reports; the routing key is the name of the service that adds them up.
+    #[must_use]
+    pub fn meters_exchange(&self) -> String {
+        format!("tenantry.{}meters", self.scope)
+    }
+    /// Exchange of domain events; the routing key is the name of the service that reads them. Unlike elsewhere, a message
+    /// that no queue takes is dropped: an event that nobody has subscribed to is no failure.
+    #[must_use]
+    pub fn events_exchange(&self) -> String {
+        format!("tenantry.{}events", self.scope)
+    }
+    /// This service's queue of usage reports.
+    #[must_use]
+    pub fn meters_queue(&self) -> String {
+        format!("{}.{}meters", self.service, self.scope)
+    }
+    /// This service's queue of events.
+    #[must_use]
+    pub fn events_queue(&self) -> String {
+        format!("{}.{}events", self.service, self.scope)
+    }
     /// This service's queue of commands.
     #[must_use]
     pub fn commands_queue(&self) -> String {
@@ -109,6 +171,8 @@ impl Topology {
             self.replies_exchange(),
             self.dead_exchange(),
             self.retry_exchange(),
+            self.meters_exchange(),
+            self.events_exchange(),
         ] {
             let options = ExchangeDeclareOptions {
                 durable: true,
@@ -118,24 +182,41 @@ impl Topology {
                 .exchange_declare(exchange.into(), ExchangeKind::Direct, options, FieldTable::default())
                 .await?;
         }
+        if !(self.commands || self.replies) && self.shared.is_empty() {
+            return Ok(());
+        }
         let dead = [("x-max-length", AMQPValue::LongLongInt(DEAD_LIMIT))];
         declare_queue(channel, &self.dead_queue(), dead).await?;
         bind(channel, &self.dead_queue(), &self.dead_exchange(), &self.service).await?;
-        self.declare_working(channel, &self.commands_queue(), &self.commands_exchange())
-            .await?;
-        if self.replies {
-            self.declare_working(channel, &self.replies_queue(), &self.replies_exchange())
+        if self.commands {
+            self.declare_working(channel, &self.commands_queue(), &self.commands_exchange(), None)
                 .await?;
+        }
+        if self.replies {
+            self.declare_working(channel, &self.replies_queue(), &self.replies_exchange(), None)
+                .await?;
+        }
+        for Shared { name, most } in &self.shared {
+            let queue = format!("{}.{}{name}", self.service, self.scope);
+            let exchange = format!("tenantry.{}{name}", self.scope);
+            self.declare_working(channel, &queue, &exchange, *most).await?;
         }
         Ok(())
     }
 
-    async fn declare_working(&self, channel: &Channel, queue: &str, exchange: &str) -> lapin::Result<()> {
-        let working = [
+    async fn declare_working(
+        &self,
+        channel: &Channel,
+        queue: &str,
+        exchange: &str,
+        most: Option<i64>,
+    ) -> lapin::Result<()> {
+        let mut working = vec![
             ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT)),
             ("x-dead-letter-exchange", text(&self.dead_exchange())),
             ("x-dead-letter-routing-key", text(&self.service)),
         ];
+        working.extend(most.map(|most| ("x-max-length", AMQPValue::LongLongInt(most))));
         declare_queue(channel, queue, working).await?;
         bind(channel, queue, exchange, &self.service).await?;
         bind(channel, queue, &self.retry_exchange(), queue).await?;
@@ -167,10 +248,10 @@ fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-async fn declare_queue<const N: usize>(
+async fn declare_queue(
     channel: &Channel,
     name: &str,
-    arguments: [(&str, AMQPValue); N],
+    arguments: impl IntoIterator<Item = (&str, AMQPValue)>,
 ) -> lapin::Result<()> {
     let mut table = FieldTable::default();
     table.insert("x-queue-type".into(), text("quorum"));

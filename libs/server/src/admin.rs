@@ -3,15 +3,19 @@
 use crate::{Faults, Readiness, faults::Arm};
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
     routing::{get, post},
 };
-use std::net::SocketAddr;
-use tenantry_kernel::Error;
+use std::{net::SocketAddr, sync::Arc};
+use tenantry_kernel::{BoxFuture, Error};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// Takes the body of a POST on the admin port and answers with a status and a text.
+pub type Hook = Arc<dyn Fn(HeaderMap, Bytes) -> BoxFuture<'static, (StatusCode, String)> + Send + Sync>;
 
 /// Serves `/livez`, `/readyz`, `/metrics` (and `/faults` where fault points are enabled) until `stop`.
 ///
@@ -23,15 +27,34 @@ pub async fn serve_admin(
     faults: Faults,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    serve_admin_with(address, readiness, faults, Vec::new(), stop).await
+}
+
+/// As [`serve_admin`], with POST hooks of the service's own by path. Bodies are at most 2 MiB.
+pub(crate) async fn serve_admin_with(
+    address: SocketAddr,
+    readiness: Readiness,
+    faults: Faults,
+    hooks: Vec<(&'static str, Hook)>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Error::internal(format!("admin port {address}: {error}")))?;
+    let seen = readiness.clone();
+    tenantry_kernel::probe::gauge("tenantry_ready", "1 when /readyz says yes", &[], move || {
+        Some(f64::from(u8::from(seen.waiting_for().is_empty())))
+    });
     let mut router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(readiness))
         .route("/metrics", get(metrics));
     if faults.enabled() {
         router = router.route("/faults", post(arm).with_state(faults));
+    }
+    for (path, hook) in hooks {
+        let answer = move |headers: HeaderMap, body: Bytes| hook(headers, body);
+        router = router.route(path, post(answer));
     }
     tokio::spawn(async move {
         let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());

@@ -22,7 +22,7 @@ mod shutdown;
 mod stack;
 mod status;
 
-pub use admin::serve_admin;
+pub use admin::{Hook, serve_admin};
 pub use authenticate::{Authenticate, BearerTokens, VerificationKeys, bearer};
 pub use channel::channel;
 pub use faults::Faults;

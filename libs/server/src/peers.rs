@@ -37,6 +37,7 @@ impl Interceptor for ServiceCredentials {
             .metadata_mut()
             .insert(SERVICE_SECRET_HEADER, self.secret.clone());
         request.set_timeout(DEADLINE);
+        tenantry_telemetry::inject_current(request.metadata_mut().as_mut());
         Ok(request)
     }
 }

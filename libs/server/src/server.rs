@@ -2,12 +2,12 @@
 
 use crate::{
     Authenticate, Faults, Readiness, Revocations, Shutdown, admin, shutdown,
-    stack::{Stack, StackLayer},
+    stack::{IN_FLIGHT, Stack, StackLayer},
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tenantry_api::{DESCRIPTORS, Methods};
 use tenantry_config::Listen;
-use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds};
+use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds, probe};
 use tenantry_telemetry::RequestMetrics;
 use tokio::net::TcpListener;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::server::TcpIncoming};
@@ -26,6 +26,7 @@ pub struct Server {
     routes: Routes,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
+    hooks: Vec<(&'static str, admin::Hook)>,
 }
 
 impl Server {
@@ -45,7 +46,14 @@ impl Server {
             routes: Routes::default(),
             names: Vec::new(),
             descriptors: Vec::new(),
+            hooks: Vec::new(),
         }
+    }
+    /// Answers POST requests to `path` on the admin port.
+    #[must_use]
+    pub fn on_post(mut self, path: &'static str, hook: admin::Hook) -> Self {
+        self.hooks.push((path, hook));
+        self
     }
     /// Who calls.
     #[must_use]
@@ -114,10 +122,11 @@ impl Server {
             .map_err(|error| Error::internal(format!("gRPC port {address}: {error}")))?;
         let stop = shutdown.token();
         // Admin and probes outlive the drain, so that a draining process can still be observed.
-        admin::serve_admin(
+        admin::serve_admin_with(
             self.listen.admin,
             self.readiness.clone(),
             self.faults.clone(),
+            std::mem::take(&mut self.hooks),
             Default::default(),
         )
         .await?;
@@ -127,7 +136,9 @@ impl Server {
                 .set_service_status(*name, tonic_health::ServingStatus::Serving)
                 .await;
         }
-        let layer = StackLayer(Arc::new(self.stack()?));
+        let stack = Arc::new(self.stack()?);
+        in_flight(&stack);
+        let layer = StackLayer(stack);
         let mut routes = std::mem::take(&mut self.routes).add_service(health);
         for reflection in reflection(&self.names, &self.descriptors)? {
             routes = reflection(routes);
@@ -190,6 +201,21 @@ impl Server {
             None => Ok(methods),
         }
     }
+}
+
+/// How full the house is.
+fn in_flight(stack: &Arc<Stack>) {
+    let seen = Arc::downgrade(stack);
+    probe::gauge("tenantry_in_flight", "Requests in work", &[], move || {
+        let stack = seen.upgrade()?;
+        Some((IN_FLIGHT.saturating_sub(stack.in_flight.available_permits())) as f64)
+    });
+    probe::gauge(
+        "tenantry_in_flight_max",
+        "Requests in work before more are refused",
+        &[],
+        || Some(IN_FLIGHT as f64),
+    );
 }
 
 type AddReflection = Box<dyn FnOnce(Routes) -> Routes + Send>;

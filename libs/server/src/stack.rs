@@ -21,8 +21,10 @@ use tracing::Instrument;
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// No unary call gets longer than this.
 const MAX_DEADLINE: Duration = Duration::from_secs(60);
+/// A service may send another one a stream for this long (the data of a tenant); the receiver bounds each step itself.
+const SERVICE_STREAM: Duration = Duration::from_secs(6 * 3_600);
 /// Unary requests in flight in one process; more are refused at once instead of queued without bound.
-const IN_FLIGHT: usize = 2_048;
+pub(crate) const IN_FLIGHT: usize = 2_048;
 
 /// Everything the stack needs; made once.
 pub(crate) struct Stack {
@@ -61,7 +63,19 @@ impl Stack {
         let request_id = self.request_id(request.headers());
         let tally = Arc::new(Tally::default());
         // The span comes first so that every later station logs inside of it.
-        let span = tracing::info_span!("rpc", otel.kind = "server", rpc.method = %method.full_name, request.id = %request_id, tenant.id = tracing::field::Empty);
+        let (service, name) = method.full_name.rsplit_once('/').unwrap_or(("", &method.full_name));
+        let span = tracing::info_span!(
+            "rpc",
+            otel.name = %method.full_name,
+            otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
+            rpc.system = "grpc",
+            rpc.service = service,
+            rpc.method = name,
+            rpc.grpc.status_code = tracing::field::Empty,
+            request.id = %request_id,
+            tenant.id = tracing::field::Empty,
+        );
         set_parent_from(&span, header(request.headers(), "traceparent"));
         let who = OnceLock::new();
         let response = async {
@@ -81,6 +95,7 @@ impl Stack {
         if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
             response.headers_mut().insert(REQUEST_ID_HEADER, value);
         }
+        outcome(&span, &response);
         self.account(&method, &response, who.get(), &request_id, started.elapsed(), &tally);
         response
     }
@@ -200,6 +215,24 @@ impl Stack {
     }
 }
 
+/// What a span says about its answer. Only the service's own failures are errors of the span.
+fn outcome(span: &tracing::Span, response: &Response<Body>) {
+    use tonic::Code;
+    let code = tonic::Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+    span.record("rpc.grpc.status_code", i32::from(code));
+    if matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    ) {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 async fn call<S>(inner: &mut S, request: Request<Body>) -> Response<Body>
 where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -253,12 +286,12 @@ fn deadline(method: &Method, headers: &HeaderMap, started: Instant) -> Option<In
         return None;
     }
     let asked = header(headers, "grpc-timeout").and_then(grpc_timeout);
-    let default = if method.descriptor.is_client_streaming() {
-        MAX_DEADLINE
-    } else {
-        DEFAULT_DEADLINE
+    let (default, most) = match (method.descriptor.is_client_streaming(), method.access) {
+        (true, Access::Service) => (SERVICE_STREAM, SERVICE_STREAM),
+        (true, _) => (MAX_DEADLINE, MAX_DEADLINE),
+        (false, _) => (DEFAULT_DEADLINE, MAX_DEADLINE),
     };
-    Some(started + asked.unwrap_or(default).min(MAX_DEADLINE))
+    Some(started + asked.unwrap_or(default).min(most))
 }
 
 /// At most eight digits and a unit (gRPC over HTTP/2 specification).

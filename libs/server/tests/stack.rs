@@ -70,6 +70,7 @@ impl Resolve for Routes {
             object_types: 1,
             records: 1,
             api_keys: 1,
+            requests_per_month: 0,
         };
         let route = TenantRoute {
             tenant,

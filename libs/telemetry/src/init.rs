@@ -1,6 +1,7 @@
 //! Starts logging and tracing once a process.
 
-use opentelemetry::trace::TracerProvider;
+use crate::export::Counted;
+use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
     Resource,
@@ -9,7 +10,16 @@ use opentelemetry_sdk::{
 };
 use std::io::{self, IsTerminal};
 use tenantry_config::{LogFormat, Telemetry};
-use tracing_subscriber::{EnvFilter, Layer, Registry, filter::LevelFilter, layer::SubscriberExt};
+use tenantry_kernel::probe;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{LevelFilter, filter_fn},
+    layer::SubscriberExt,
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// A collector that is away is counted (`tenantry_spans_total`), not logged every five seconds.
+const QUIET: [&str; 2] = ["opentelemetry_sdk=off", "opentelemetry-otlp=off"];
 
 /// Telemetry that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -41,19 +51,45 @@ pub struct Guard {
 /// Where `telemetry.log` or `telemetry.otlp_endpoint` cannot be used.
 pub fn init(service: &str, config: &Telemetry) -> Result<Guard> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    let filter = EnvFilter::builder()
+    let mut filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(&config.log)?;
+    for directive in QUIET {
+        filter = filter.add_directive(directive.parse()?);
+    }
     let provider = provider(service, config)?;
-    let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("tenantry"));
-    let subscriber = Registry::default().with(filter).with(spans).with(lines(config.format));
+    // Our own spans, whatever the log's level is; log lines do not become span events, so a line cannot leak through here.
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("tenantry"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(|metadata| {
+            metadata.is_span() && *metadata.level() <= tracing::Level::INFO && metadata.target().starts_with("tenantry")
+        }));
+    let subscriber = Registry::default()
+        .with(spans)
+        .with(lines(config.format).with_filter(filter));
+    build_info(service);
     // The error only says that a subscriber is already set.
     drop(tracing::subscriber::set_global_default(subscriber));
     Ok(Guard { provider })
 }
 
+fn build_info(service: &str) {
+    let labels = [("component", service), ("version", VERSION)];
+    probe::gauge("tenantry_build_info", "What runs; always 1", &labels, || Some(1.0));
+}
+
 fn provider(service: &str, config: &Telemetry) -> Result<SdkTracerProvider> {
-    let resource = Resource::builder().with_service_name(service.to_owned()).build();
+    let resource = Resource::builder()
+        .with_service_name(format!("tenantry-{service}"))
+        .with_attributes([
+            KeyValue::new("service.namespace", "tenantry"),
+            KeyValue::new("service.version", VERSION),
+        ])
+        .build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
     let Some(endpoint) = config.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) else {
         // Trace ids still travel on, and with them the caller's decision to sample; recording for nobody would only cost.
@@ -65,9 +101,12 @@ fn provider(service: &str, config: &Telemetry) -> Result<SdkTracerProvider> {
         .with_tonic()
         .with_endpoint(endpoint)
         .build()?;
+    probe::set_recording(true);
+    // Who begins a trace decides; everybody behind follows, so that a trace is whole or not there.
+    let root = Sampler::TraceIdRatioBased(config.sample_ratio);
     Ok(builder
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
-        .with_batch_exporter(exporter)
+        .with_sampler(Sampler::ParentBased(Box::new(root)))
+        .with_batch_exporter(Counted::new(exporter))
         .build())
 }
 
@@ -116,6 +155,7 @@ mod tests {
         });
         let config = Telemetry {
             otlp_endpoint: Some(endpoint),
+            sample_ratio: 1.0,
             ..Telemetry::default()
         };
         let provider = provider("test", &config).expect("a collector need not answer at start");

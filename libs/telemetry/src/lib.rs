@@ -4,12 +4,13 @@
 //! It must never log a credential, a header or a body, and never make a metric label out of a tenant, user or free text.
 
 pub mod canonical;
+mod export;
 mod init;
 mod metrics;
 mod propagation;
 
 pub use canonical::{CanonicalLine, canonical_line};
 pub use init::{Guard, InitError, Result, init};
-pub use metrics::{RequestMetrics, meter, metrics_text};
+pub use metrics::{RequestMetrics, SERIES_BUDGET, meter, metrics_text};
 pub use opentelemetry::{Context, KeyValue, metrics::Meter};
-pub use propagation::{current_traceparent, extract, inject_current, set_parent_from};
+pub use propagation::{current_traceparent, extract, inject_current, rename, set_parent_from};

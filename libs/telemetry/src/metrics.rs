@@ -8,8 +8,10 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 use std::{
     collections::HashSet,
+    fmt::Write,
     sync::{LazyLock, Mutex, PoisonError},
 };
+use tenantry_kernel::probe;
 
 struct Metrics {
     registry: Registry,
@@ -18,6 +20,9 @@ struct Metrics {
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     let registry = Registry::new();
+    // CPU, memory, threads and open files of the process, from /proc.
+    #[cfg(target_os = "linux")]
+    drop(registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(registry.clone())
         .scope_info_enabled(false)
@@ -41,11 +46,86 @@ pub fn metrics_text() -> String {
     if let Err(error) = TextEncoder::new().encode_utf8(&METRICS.registry.gather(), &mut text) {
         tracing::error!(%error, "metrics cannot be encoded");
     }
+    for reading in probe::read() {
+        print(&mut text, &reading);
+    }
+    let overflow = "Label sets that were folded away or refused";
+    for own in [
+        single(
+            "tenantry_series_budget",
+            "Series this process may have",
+            false,
+            SERIES_BUDGET as f64,
+        ),
+        single("tenantry_metric_overflow_total", overflow, true, folded()),
+    ] {
+        print(&mut text, &own);
+    }
+    let series = text.lines().filter(|line| !line.starts_with('#')).count() + 1;
+    print(
+        &mut text,
+        &single("tenantry_series", "Series this process has", false, series as f64),
+    );
     text
 }
 
-/// More distinct methods than all our services have; what comes above is counted as `other`.
-const MAX_METHODS: usize = 400;
+fn single(name: &'static str, help: &'static str, counter: bool, value: f64) -> probe::Reading {
+    probe::Reading {
+        name,
+        help,
+        counter,
+        series: vec![(Vec::new(), value)],
+    }
+}
+
+/// One family in Prometheus text format.
+fn print(text: &mut String, reading: &probe::Reading) {
+    let probe::Reading {
+        name,
+        help,
+        counter,
+        series,
+    } = reading;
+    if series.is_empty() {
+        return;
+    }
+    let kind = if *counter { "counter" } else { "gauge" };
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in series {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
+            .collect();
+        let braces = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        let _ = writeln!(text, "{name}{braces} {value}");
+    }
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn folded() -> f64 {
+    (probe::dropped() + FOLDED.get()) as f64
+}
+
+/// Requests that were counted under `other` because the budget was used up.
+static FOLDED: LazyLock<probe::Counter> = LazyLock::new(probe::Counter::default);
+
+/// More distinct methods than one service has; what comes above is counted as `other`.
+const MAX_METHODS: usize = 300;
+/// Pairs of method and code. Most methods know a handful of codes.
+const MAX_PAIRS: usize = 2_000;
+/// Buckets with `+Inf`, sum and count.
+const SERIES_OF_A_METHOD: usize = BUCKETS.len() + 3;
+/// Process, pools, queues, caches, circuits, and monitoring's busiest hundred tenants.
+const OTHER_SERIES: usize = 1_200;
+/// Series one process can have at most, whatever its callers do: six of them stay below 50,000.
+pub const SERIES_BUDGET: usize = (MAX_METHODS + 1) * SERIES_OF_A_METHOD + MAX_PAIRS + CODES.len() + OTHER_SERIES;
 const BUCKETS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -68,12 +148,24 @@ const CODES: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
+/// The HTTP statuses the gateway answers with.
+const STATUSES: [&str; 33] = [
+    "101", "200", "201", "202", "204", "206", "301", "302", "303", "304", "307", "308", "400", "401", "402", "403",
+    "404", "405", "406", "408", "409", "410", "412", "413", "415", "422", "428", "429", "499", "500", "501", "503",
+    "504",
+];
 
 /// Rate, errors and duration of requests by method and code.
 pub struct RequestMetrics {
     requests: Counter<u64>,
     seconds: Histogram<f64>,
-    methods: Mutex<HashSet<String>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    methods: HashSet<String>,
+    pairs: HashSet<(String, &'static str)>,
 }
 
 impl RequestMetrics {
@@ -91,30 +183,31 @@ impl RequestMetrics {
                 .with_description("Time from the request's head to the end of its response")
                 .with_boundaries(BUCKETS.to_vec())
                 .build(),
-            methods: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
-    /// Counts one finished request. `method` is the full gRPC method name; `code` is the gRPC code's name or an HTTP
-    /// status; anything else is counted as `other`, so that callers cannot make new series.
+    /// Counts one finished request. `method` is the full gRPC method name or a route; `code` is the gRPC code's name
+    /// (`NOT_FOUND`, or `NotFound` as the library prints it) or an HTTP status; anything else is counted as `other`, so
+    /// that callers cannot make new series.
     pub fn record(&self, method: &str, code: &str, seconds: f64) {
-        let code = if CODES.contains(&code) || is_status(code) {
-            code
-        } else {
-            "other"
-        };
-        let method = if self.known(method) { method } else { "other" };
-        let labels = [
-            KeyValue::new("method", method.to_owned()),
-            KeyValue::new("code", code.to_owned()),
-        ];
+        let (method, code) = self.known(method, code_of(code));
+        let labels = [KeyValue::new("method", method), KeyValue::new("code", code)];
         self.requests.add(1, &labels);
         self.seconds.record(seconds, &labels[..1]);
     }
 
-    fn known(&self, method: &str) -> bool {
-        let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
-        methods.contains(method)
-            || (method.len() <= 120 && methods.len() < MAX_METHODS && methods.insert(method.to_owned()))
+    fn known(&self, method: &str, code: &'static str) -> (String, &'static str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Seen { methods, pairs } = &mut *seen;
+        let fits = methods.contains(method)
+            || (method.len() <= 120 && methods.len() < MAX_METHODS && methods.insert(method.to_owned()));
+        let method = if fits { method } else { "other" };
+        let pair = (method.to_owned(), code);
+        let counted = pairs.contains(&pair) || (pairs.len() < MAX_PAIRS && pairs.insert(pair.clone()));
+        if !fits || !counted {
+            FOLDED.one();
+        }
+        if counted { pair } else { ("other".to_owned(), code) }
     }
 }
 
@@ -124,8 +217,14 @@ impl Default for RequestMetrics {
     }
 }
 
-fn is_status(code: &str) -> bool {
-    code.parse::<u16>().is_ok_and(|status| (100..600).contains(&status))
+/// One name for a code, whoever printed it.
+fn code_of(code: &str) -> &'static str {
+    let plain = |name: &str| name.replace('_', "");
+    let grpc = CODES
+        .iter()
+        .find(|name| **name == code || plain(name).eq_ignore_ascii_case(code));
+    let status = || STATUSES.iter().find(|status| **status == code);
+    grpc.or_else(status).copied().unwrap_or("other")
 }
 
 #[cfg(test)]
@@ -155,5 +254,39 @@ mod tests {
         );
         assert!(lines("tenantry_requests_total{") <= MAX_METHODS + 2);
         assert_eq!(lines(r#"tenantry_requests_total{code="404",method="other"}"#), 1);
+        assert!(
+            lines("") <= SERIES_BUDGET && 6 * SERIES_BUDGET < 50_000,
+            "{SERIES_BUDGET}"
+        );
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("tenantry_series ")).count(),
+            1
+        );
+        let folded = text
+            .lines()
+            .find_map(|line| line.strip_prefix("tenantry_metric_overflow_total "));
+        assert!(folded.is_some_and(|n| n != "0"), "{text}");
+    }
+
+    #[test]
+    fn a_code_has_one_name() {
+        for (printed, name) in [
+            ("Ok", "OK"),
+            ("NotFound", "NOT_FOUND"),
+            ("DATA_LOSS", "DATA_LOSS"),
+            ("429", "429"),
+        ] {
+            assert_eq!(code_of(printed), name);
+        }
+        assert_eq!(code_of("999"), "other");
+    }
+
+    #[test]
+    fn a_label_cannot_break_the_format() {
+        let mut text = String::new();
+        let mut reading = single("x", "y", false, 1.0);
+        reading.series[0].0.push(("queue", "a\"\n\\b".to_owned()));
+        print(&mut text, &reading);
+        assert_eq!(text.lines().last(), Some(r#"x{queue="a\"\n\\b"} 1"#));
     }
 }

@@ -69,6 +69,11 @@ pub fn set_parent_from(span: &Span, traceparent: Option<&str>) {
     }
 }
 
+/// Gives a span that is running its final name: a route is known only after the request has begun.
+pub fn rename(span: &Span, name: &str) {
+    span.context().span().update_name(name.to_owned());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

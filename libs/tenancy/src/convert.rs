@@ -1,8 +1,8 @@
 //! Route on the wire <-> route in the kernel.
 
 use std::collections::BTreeSet;
-use tenantry_api::registry::{Branding, PlanLimits, Route, TenantState};
-use tenantry_kernel::{Brand, Limits, Placement, TenantRoute, TenantStatus};
+use tenantry_api::registry::{self as proto, Branding, PlanLimits, Route, TenantState};
+use tenantry_kernel::{Brand, Limits, Placement, TenantRoute, TenantStatus, ThemeMode};
 
 /// The route a message describes; `None` for one that makes no sense (a newer registry; the caller skips it).
 #[must_use]
@@ -16,6 +16,11 @@ pub fn route_from_proto(route: Route) -> Option<TenantRoute> {
     };
     let limits = route.limits.unwrap_or_default();
     let branding = route.branding.unwrap_or_default();
+    let theme_mode = match branding.theme_mode() {
+        proto::ThemeMode::Unspecified | proto::ThemeMode::Auto => ThemeMode::Auto,
+        proto::ThemeMode::Light => ThemeMode::Light,
+        proto::ThemeMode::Dark => ThemeMode::Dark,
+    };
     Some(TenantRoute {
         tenant: route.tenant_id.parse().ok()?,
         slug: route.slug,
@@ -31,6 +36,7 @@ pub fn route_from_proto(route: Route) -> Option<TenantRoute> {
                 branding.primary_color
             },
             support_uri: branding.support_uri,
+            theme_mode,
         },
         display_name: route.display_name,
         domains: route.domains,
@@ -51,9 +57,18 @@ pub fn route_from_proto(route: Route) -> Option<TenantRoute> {
             object_types: limits.object_types,
             records: limits.records,
             api_keys: limits.api_keys,
+            requests_per_month: limits.requests_per_month,
         },
         features: route.features.into_iter().collect::<BTreeSet<_>>(),
     })
+}
+
+fn theme_mode(mode: ThemeMode) -> proto::ThemeMode {
+    match mode {
+        ThemeMode::Auto => proto::ThemeMode::Auto,
+        ThemeMode::Light => proto::ThemeMode::Light,
+        ThemeMode::Dark => proto::ThemeMode::Dark,
+    }
 }
 
 /// The message for a route.
@@ -87,6 +102,7 @@ pub fn route_to_proto(route: &TenantRoute) -> Route {
             object_types: route.limits.object_types,
             records: route.limits.records,
             api_keys: route.limits.api_keys,
+            requests_per_month: route.limits.requests_per_month,
         }),
         features: route.features.iter().cloned().collect(),
         branding: Some(Branding {
@@ -94,6 +110,7 @@ pub fn route_to_proto(route: &TenantRoute) -> Route {
             primary_color: route.brand.primary_color.clone(),
             support_uri: route.brand.support_uri.clone(),
             etag: String::new(),
+            theme_mode: theme_mode(route.brand.theme_mode).into(),
         }),
         removed: false,
     }

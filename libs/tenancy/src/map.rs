@@ -58,6 +58,12 @@ impl RouteMap {
             .get(&tenant)
             .cloned()
     }
+    /// Every known route.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<TenantRoute>> {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        tables.by_id.values().cloned().collect()
+    }
     /// By slug.
     #[must_use]
     pub fn by_slug(&self, slug: &str) -> Option<Arc<TenantRoute>> {
@@ -115,6 +121,7 @@ mod tests {
                 object_types: 1,
                 records: 1,
                 api_keys: 1,
+                requests_per_month: 0,
             },
             features: Default::default(),
             brand: Brand::default(),

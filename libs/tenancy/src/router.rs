@@ -70,6 +70,17 @@ impl TenantRouter {
         });
     }
 
+    /// Every route that is known here: all there are, once the first snapshot has come.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<TenantRoute>> {
+        self.map.all()
+    }
+    /// The route, if it is known here: without asking anybody.
+    #[must_use]
+    pub fn known(&self, tenant: TenantId) -> Option<Arc<TenantRoute>> {
+        self.map.by_id(tenant)
+    }
+
     async fn follow(&self, ready: &mut Option<impl FnOnce()>) {
         match self.open().await {
             Ok(stream) => self.apply_all(stream, ready).await,

@@ -237,3 +237,59 @@ async fn run_refuses_pending_and_altered_migrations() {
     assert!(ensure_current(&own, "svc", &altered).await.is_err() && migrate(&ddl, "svc", &altered).await.is_err());
     world.drop().await;
 }
+
+#[tokio::test]
+async fn a_snapshot_shows_one_moment_of_one_tenant_and_changes_nothing() {
+    let world = World::new().await;
+    let db = world.tenants(2);
+    add(&db, 1).await.commit().await.unwrap();
+    let mut admin = world.superuser().await;
+    let foreign = format!(
+        "INSERT INTO app.notes VALUES ('{}', '{}', 'foreign')",
+        tenant(2).uuid(),
+        id(9)
+    );
+    run(&mut admin, &foreign).await;
+    let begin = || async {
+        let relations = ["app.notes".to_owned()];
+        db.begin_snapshot(&good(tenant(1)), &relations, Duration::from_secs(60))
+            .await
+            .unwrap()
+    };
+    let mut snapshot = begin().await;
+    add(&db, 2).await.commit().await.unwrap();
+    let mut text = Vec::new();
+    let mut copy = snapshot
+        .copy_out("COPY (SELECT id FROM app.notes) TO STDOUT")
+        .await
+        .unwrap();
+    while copy.read(&mut text).await.unwrap() {}
+    drop(copy);
+    assert_eq!(String::from_utf8(text).unwrap(), format!("{}\n", id(1)));
+    // Its tables stand still.
+    let mut other = world.superuser().await;
+    let locked = sqlx::raw_sql("SET lock_timeout = '50ms'; ALTER TABLE app.notes ADD COLUMN x int")
+        .execute(&mut other)
+        .await;
+    assert!(locked.unwrap_err().to_string().contains("lock timeout"));
+    let write = snapshot.execute(query("DELETE FROM app.notes")).await;
+    assert!(write.is_err(), "a snapshot is read-only");
+    drop(snapshot);
+    // Dropped in the middle, its connection is not used again, and the tenant's others are.
+    let mut snapshot = begin().await;
+    let mut copy = snapshot
+        .copy_out("COPY (SELECT pg_catalog.generate_series(1, 1000000)) TO STDOUT")
+        .await
+        .unwrap();
+    assert!(copy.read(&mut Vec::new()).await.unwrap());
+    drop(copy);
+    drop(snapshot);
+    assert_eq!(notes(&db).await, 2);
+    let none = db
+        .begin_snapshot(&call(tenant(1), None), &[], Duration::from_secs(60))
+        .await
+        .unwrap_err();
+    assert_eq!(none.reason(), Reason::Internal);
+    drop((admin, other));
+    world.drop().await;
+}

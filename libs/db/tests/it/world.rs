@@ -148,6 +148,7 @@ pub(crate) fn call(tenant: TenantId, db: Option<DbContext>) -> Ctx {
         object_types: 1,
         records: 1,
         api_keys: 1,
+        requests_per_month: 0,
     };
     let route = TenantRoute {
         tenant,

@@ -118,6 +118,8 @@ impl World {
             topology.replies_exchange(),
             topology.dead_exchange(),
             topology.retry_exchange(),
+            topology.meters_exchange(),
+            topology.events_exchange(),
         ] {
             channel
                 .exchange_delete(exchange.into(), ExchangeDeleteOptions::default())
