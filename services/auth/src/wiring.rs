@@ -6,6 +6,7 @@ use crate::{
         Core, Urls,
         api_keys::ApiKeys,
         bootstrap,
+        directory::Directory,
         exchange::Exchange,
         feed::{Feed, Reader},
         hasher::Hasher,
@@ -21,7 +22,7 @@ use crate::{
     config::Config,
     domain::Scopes,
     jobs,
-    rpc::{ApiKeyRpc, KeyRpc, LoginRpc, SessionRpc, TokenRpc, UserRpc, authenticate::Callers},
+    rpc::{ApiKeyRpc, DirectoryRpc, KeyRpc, LoginRpc, SessionRpc, TokenRpc, UserRpc, authenticate::Callers},
     store::{SCHEMA, Store},
 };
 use anyhow::Context;
@@ -29,9 +30,10 @@ use std::{sync::Arc, time::Duration};
 use tenantry_api::{
     Methods,
     auth::{
-        api_key_service_server::ApiKeyServiceServer, key_service_server::KeyServiceServer,
-        login_service_server::LoginServiceServer, session_service_server::SessionServiceServer,
-        token_service_server::TokenServiceServer, user_service_server::UserServiceServer,
+        api_key_service_server::ApiKeyServiceServer, directory_service_server::DirectoryServiceServer,
+        key_service_server::KeyServiceServer, login_service_server::LoginServiceServer,
+        session_service_server::SessionServiceServer, token_service_server::TokenServiceServer,
+        user_service_server::UserServiceServer,
     },
 };
 use tenantry_config::Db;
@@ -227,6 +229,9 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         .faults(faults)
         .add_service(TokenServiceServer::new(tokens))
         .add_service(KeyServiceServer::new(KeyRpc(services)))
+        .add_service(DirectoryServiceServer::new(DirectoryRpc(Directory::new(Arc::clone(
+            &core,
+        )))))
         .add_service(LoginServiceServer::new(login))
         .add_service(SessionServiceServer::new(SessionRpc(Sessions::new(Arc::clone(&core)))))
         .add_service(UserServiceServer::new(UserRpc(Users::new(Arc::clone(&core)))))

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use std::path::Path;
-use tenantry_config::{Amqp, ConfigError, Db, Endpoint, Identity, Listen, Redis, Telemetry};
+use tenantry_config::{Amqp, ConfigError, Db, Endpoint, Identity, Listen, Metering, Redis, Telemetry};
 
 /// Everything business can be told.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Config {
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// How often usage is reported.
+    #[serde(default)]
+    pub metering: Metering,
 }
 
 impl Config {
@@ -50,6 +53,7 @@ impl Config {
         self.registry.validate("registry", self.dev)?;
         self.identity.validate("identity", self.dev)?;
         self.telemetry.validate("telemetry", self.dev)?;
+        self.metering.validate("metering")?;
         if self.identity.service != "business" {
             return Err(ConfigError::invalid("identity.service", "must be business"));
         }

@@ -4,36 +4,44 @@ use crate::{
     MIGRATOR,
     app::{
         Contexts, Nudges, Parts,
+        exports::Exports,
         imports::Imports,
         object_types::ObjectTypes,
         operations::Operations,
         provisioning::{Provisioning, ReplyTo},
         records::Records,
+        restores::Restores,
         watch::Watch,
     },
     config::Config,
     jobs::{self, import_worker::Worker, saga::Saga},
-    rpc::{import::ImportRpc, object_type::ObjectTypeRpc, operation::OperationRpc, record::RecordRpc},
-    store::{SCHEMA, Store, cached::Cached},
+    rpc::{
+        self, data::DataRpc, import::ImportRpc, object_type::ObjectTypeRpc, operation::OperationRpc, record::RecordRpc,
+    },
+    store::{Bulk, SCHEMA, Store, cached::Cached},
 };
 use anyhow::Context;
 use std::sync::Arc;
 use tenantry_api::business::{
-    import_service_server::ImportServiceServer, object_type_service_server::ObjectTypeServiceServer,
-    operation_service_server::OperationServiceServer, record_service_server::RecordServiceServer,
+    data_service_server::DataServiceServer, import_service_server::ImportServiceServer,
+    object_type_service_server::ObjectTypeServiceServer, operation_service_server::OperationServiceServer,
+    record_service_server::RecordServiceServer,
 };
 use tenantry_cache::Cache;
 use tenantry_config::Db;
-use tenantry_db::{DdlDb, PoolSettings, SystemDb, TenantDb};
+use tenantry_db::{DdlDb, PoolSettings, RowMeter, SystemDb, TenantDb};
 use tenantry_kernel::{BoxFuture, Clock, DbContext, Resolve, SystemClock, SystemIds, TenantId};
 use tenantry_messaging::{Bus, Relay, Topology};
+use tenantry_metering::{Meter, Reporter};
 use tenantry_server::{Faults, Peers, Readiness, Server, Shutdown};
 use tenantry_tenancy::{TenantRouter, TokenSource};
 use tokio::sync::Notify;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Connections of the system pool: claims, relay, janitor.
 const SYSTEM_CONNECTIONS: u32 = 4;
+/// Exports at once.
+const EXPORTS: u32 = 4;
 /// Sagas in work at once; each holds one of two DDL connections.
 const SAGAS: u16 = 4;
 
@@ -69,10 +77,11 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let store = store(&config.data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let meter = Arc::new(Meter::new(Arc::clone(&clock)));
+    let store = store(&config.data, &meter)?;
     check(config, &store).await?;
 
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (faults, readiness, stop) = (Faults::new(config.dev), Readiness::default(), shutdown.token());
     let peers = Peers::connect(&config.auth.endpoint, &config.identity, Arc::clone(&clock))?;
     let router = TenantRouter::new(
@@ -83,6 +92,9 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let contexts: Arc<dyn Contexts> = Arc::new(PeerContexts(peers.clone()));
     let bus = Bus::connect(config.amqp.url.expose(), "business", Topology::service("business"))?;
     let relay = Relay::new(jobs::relay::Outbox(store.clone()), bus.publisher());
+    let (counted, ids) = (CancellationToken::new(), Arc::new(SystemIds));
+    let reporter = Reporter::new("business", meter, &bus, ids);
+    let reporting = tokio::spawn(reporter.run(config.metering.interval(), counted.clone()));
 
     let parts = Parts {
         store: store.clone(),
@@ -116,6 +128,11 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
         faults.clone(),
         relay.nudge(),
     ));
+    let data = DataRpc::new(
+        Exports::new(parts.clone(), Arc::clone(&contexts)),
+        Restores::new(parts.clone(), faults.clone()),
+    );
+    let data = DataServiceServer::new(data).max_decoding_message_size(rpc::data::MAX_MESSAGE);
     let worker = Worker::new(parts, contexts, Arc::clone(&resolver), faults.clone(), wake);
 
     peers.watch_revocations(readiness.latch("revocations"), stop.clone());
@@ -148,10 +165,15 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
         )))
         .add_service(ImportServiceServer::new(ImportRpc::new(imports)))
         .add_service(OperationServiceServer::new(OperationRpc::new(operations)))
+        .add_service(data)
         .serve(shutdown)
         .await;
     stop.cancel();
     work.wait().await;
+    // Reports end after the last statement: what it returned is still counted.
+    counted.cancel();
+    // A task that panicked has said so itself.
+    let _ended = reporting.await;
     bus.close().await;
     store.close().await;
     Ok(served?)
@@ -168,12 +190,19 @@ async fn check(config: &Config, store: &Store) -> anyhow::Result<()> {
 }
 
 /// The three logins.
-fn store(db: &Db) -> anyhow::Result<Store> {
+fn store(db: &Db, meter: &Arc<Meter>) -> anyhow::Result<Store> {
+    let meter = Arc::clone(meter);
+    let rows: RowMeter = Arc::new(move |tenant, rows| meter.rows(tenant, rows));
     let ddl = db.ddl_url.as_ref().context("configuration: data.ddl_url is needed")?;
     Ok(Store::new(
-        TenantDb::connect(PoolSettings::new(db.url.expose(), db.pool_size), db.shards as usize)?,
+        TenantDb::connect(PoolSettings::new(db.url.expose(), db.pool_size), db.shards as usize)?
+            .metered(Arc::clone(&rows)),
         SystemDb::connect(PoolSettings::new(db.system_url.expose(), SYSTEM_CONNECTIONS))?,
         DdlDb::connect(PoolSettings::new(ddl.expose(), 2))?,
+        Bulk {
+            exports: TenantDb::connect(PoolSettings::new(db.url.expose(), EXPORTS), 1)?.metered(rows),
+            restores: DdlDb::connect(PoolSettings::new(ddl.expose(), 2))?,
+        },
     ))
 }
 

@@ -8,15 +8,16 @@ use crate::{
     },
     config::Config,
     jobs,
-    rpc::{BrandingRpc, DomainRpc, Links, OperationRpc, PlanRpc, RouteRpc, TenantRpc},
+    rpc::{BrandingRpc, CloneRpc, DomainRpc, Links, OperationRpc, PlanRpc, RouteRpc, TenantRpc},
     store::{SCHEMA, Store},
 };
 use anyhow::Context;
 use std::sync::Arc;
 use tenantry_api::registry::{
-    branding_service_server::BrandingServiceServer, domain_service_server::DomainServiceServer,
-    operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
-    route_service_server::RouteServiceServer, tenant_service_server::TenantServiceServer,
+    branding_service_server::BrandingServiceServer, clone_service_server::CloneServiceServer,
+    domain_service_server::DomainServiceServer, operation_service_server::OperationServiceServer,
+    plan_service_server::PlanServiceServer, route_service_server::RouteServiceServer,
+    tenant_service_server::TenantServiceServer,
 };
 use tenantry_config::Db;
 use tenantry_db::{PoolSettings, SystemDb, TenantDb};
@@ -111,8 +112,8 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
         settings,
     );
     let plans = PlanApp::new(store.clone(), pager.clone(), Arc::clone(&sagas));
-    let domains = DomainApp::new(store.clone(), pager.clone(), Arc::clone(&sagas), clock);
-    let branding = BrandingApp::new(store.clone(), Arc::clone(&sagas));
+    let domains = DomainApp::new(store.clone(), pager.clone(), Arc::clone(&sagas), Arc::clone(&clock));
+    let branding = BrandingApp::new(store.clone(), pager.clone(), Arc::clone(&sagas), clock);
     let operations = OperationApp::new(store, pager, peers.keys());
     let links = Links {
         base_uri_template: config.public.base_uri_template.clone(),
@@ -137,6 +138,11 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
         .revocations(peers.revocations())
         .readiness(readiness)
         .faults(faults)
+        .add_service(CloneServiceServer::new(CloneRpc::new(
+            tenants.clone(),
+            operations.clone(),
+            links.clone(),
+        )))
         .add_service(TenantServiceServer::new(TenantRpc::new(tenants, links.clone())))
         .add_service(PlanServiceServer::new(PlanRpc::new(plans)))
         .add_service(DomainServiceServer::new(DomainRpc::new(domains)))

@@ -330,4 +330,40 @@ mod tests {
             "nothing is remembered of tenants that are done"
         );
     }
+
+    /// The worker of an async runtime must never hash: everybody else's requests would stand still.
+    #[tokio::test]
+    async fn hashes_are_computed_by_few_threads_of_their_own() {
+        let hasher = Hasher::new((1_024, 1, 1), 2, 200).unwrap();
+        let (signal, waits) = std::sync::mpsc::channel();
+        let turn = hasher.turn(TenantId::PLATFORM, None).await.unwrap();
+        let blocked = turn.run(move |_| waits.recv_timeout(Duration::from_secs(30)).map_err(Error::internal));
+        let goes_on = async { signal.send("from the async side").unwrap() };
+        // In this order on one async thread: only a hash on another thread lets the signal through.
+        let (told, ()) = tokio::join!(biased; blocked, goes_on);
+        assert_eq!(
+            told.expect("the async thread was free meanwhile").0,
+            "from the async side"
+        );
+
+        let hashes = (0..40).map(|n| {
+            let hasher = Arc::clone(&hasher);
+            tokio::spawn(async move {
+                let turn = hasher.turn(TenantId::from_uuid(Uuid::from_u128(n % 8)), None).await?;
+                let on = |hasher: &Hasher| {
+                    hash(&hasher.argon, "four unrelated words")?;
+                    let thread = std::thread::current();
+                    Ok((thread.id(), thread.name().map(str::to_owned)))
+                };
+                turn.run(on).await.map(|done| done.0)
+            })
+        });
+        let mut threads = std::collections::HashSet::new();
+        for hash in hashes.collect::<Vec<_>>() {
+            let (thread, name) = hash.await.unwrap().unwrap();
+            assert_eq!(name.as_deref(), Some("argon2"));
+            threads.insert(thread);
+        }
+        assert!(threads.len() <= 2, "{} threads for two workers", threads.len());
+    }
 }

@@ -14,7 +14,7 @@ use tenantry_kernel::{
 use tenantry_server::VerificationKeys;
 
 /// Services with a database login `tenantry_<name>`.
-pub const AUDIENCES: [&str; 3] = ["auth", "registry", "business"];
+pub const AUDIENCES: [&str; 5] = ["auth", "registry", "business", "backup", "monitoring"];
 /// A request may begin its transaction this long after its token has ended.
 const CONTEXT_SLACK: Duration = Duration::seconds(60);
 /// Life of a context for auth's own work.
@@ -247,6 +247,7 @@ fn bare_route(tenant: TenantId) -> TenantRoute {
         object_types: 0,
         records: 0,
         api_keys: 0,
+        requests_per_month: 0,
     };
     TenantRoute {
         tenant,

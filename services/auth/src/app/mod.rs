@@ -7,6 +7,7 @@ pub mod access;
 pub mod api_keys;
 pub mod bootstrap;
 pub mod core;
+pub mod directory;
 pub mod exchange;
 pub mod feed;
 pub mod hasher;

@@ -3,6 +3,7 @@
 mod api_keys;
 pub mod authenticate;
 mod convert;
+mod directory;
 mod keys;
 mod login;
 mod sessions;
@@ -10,6 +11,7 @@ mod tokens;
 mod users;
 
 pub use api_keys::ApiKeyRpc;
+pub use directory::DirectoryRpc;
 pub use keys::KeyRpc;
 pub use login::LoginRpc;
 pub use sessions::SessionRpc;

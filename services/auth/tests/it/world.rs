@@ -195,6 +195,7 @@ impl World {
             object_types: 9,
             records: 9,
             api_keys: 3,
+            requests_per_month: 0,
         };
         let route = TenantRoute {
             tenant,

@@ -2,9 +2,9 @@
 
 use tenantry_kernel::{Ctx, Error, Reason, Result};
 
-/// Making object types; types that are there can go on being used and changed.
+/// Making object types and adding fields to them; types that are there can go on being used, and their texts changed.
 pub const CUSTOM_TYPES: &str = "custom_types";
-/// Uploading CSV files; one uploaded before the plan changed can still be started.
+/// Uploading and importing CSV files; an import that was started before the plan changed ends.
 pub const IMPORT: &str = "import";
 /// The change stream.
 pub const WATCH: &str = "watch";

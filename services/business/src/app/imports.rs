@@ -76,6 +76,7 @@ impl Imports {
     /// # Errors
     /// Columns that do not fit the type, `FAILED_PRECONDITION` where it runs or is done.
     pub async fn start(&self, ctx: &Ctx, start: &Start, once: Option<&Once>) -> Result<Operation> {
+        super::feature::require(ctx, super::feature::IMPORT)?;
         start
             .dialect
             .check()

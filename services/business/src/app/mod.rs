@@ -1,6 +1,8 @@
 //! What this service does, step by step: one struct per resource, one method per command. The only place that opens
 //! transactions and orders their steps.
 
+pub mod events;
+pub mod exports;
 pub mod feature;
 pub mod imports;
 pub mod object_types;
@@ -9,6 +11,7 @@ pub mod operations;
 pub mod provisioning;
 pub mod records;
 pub mod records_batch;
+pub mod restores;
 pub mod upload;
 pub mod violation;
 pub mod watch;

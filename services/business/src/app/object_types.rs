@@ -1,7 +1,7 @@
 //! Object types: definition and table change together, in one transaction of the owner.
 
 use super::{
-    Parts,
+    Parts, events,
     once::{self, Once},
 };
 use crate::{
@@ -76,6 +76,7 @@ impl ObjectTypes {
         id: &str,
         definition: &Definition,
     ) -> Result<ObjectType> {
+        super::feature::require(ctx, super::feature::CUSTOM_TYPES)?;
         let (tenant, route) = (ctx.tenant()?, ctx.route()?);
         store::object_type::lock_tenant(tx, tenant).await?;
         if store::object_type::fetch(tx, tenant, id).await?.is_some() {
@@ -101,6 +102,7 @@ impl ObjectTypes {
             update_time: now,
         };
         store::object_type::insert(tx, tenant, &object_type).await?;
+        events::emit(&self.parts, tx, ctx, events::TYPE_CREATED, object_type.name()).await?;
         Ok(object_type)
     }
 
@@ -155,7 +157,7 @@ impl ObjectTypes {
     /// Changes texts and adds fields. An empty mask means what is set.
     ///
     /// # Errors
-    /// Wrong definition, `ETAG_MISMATCH`, `NOT_FOUND`.
+    /// Wrong definition, `ETAG_MISMATCH`, `NOT_FOUND`, `FEATURE_NOT_IN_PLAN` for new fields.
     pub async fn update(
         &self,
         ctx: &Ctx,
@@ -175,6 +177,9 @@ impl ObjectTypes {
             store::object_type::lock_tenant(&mut tx, tenant).await?;
             let mut object_type = fetch_at(&mut tx, tenant, id, expected).await?;
             let evolution = object_type::evolve(&object_type.definition, new, &mask, "object_type")?;
+            if !evolution.added.is_empty() {
+                super::feature::require(ctx, super::feature::CUSTOM_TYPES)?;
+            }
             let added = Definition {
                 fields: evolution.added,
                 ..Definition::default()
@@ -184,6 +189,7 @@ impl ObjectTypes {
             object_type.version += 1;
             object_type.update_time = crate::domain::value::micros(self.parts.clock.now());
             store::object_type::update(&mut tx, tenant, &object_type, &added.fields).await?;
+            events::emit(&self.parts, &mut tx, ctx, events::TYPE_UPDATED, object_type.name()).await?;
             once::finish(once, &mut tx, ctx, &object_type).await?;
             self.parts.cached.fence_object_type(ctx, id, object_type.version).await;
             tx.commit().await?;
@@ -218,6 +224,7 @@ impl ObjectTypes {
                 return Err(Error::new(Reason::FailedPrecondition, text).meta("records", records.to_string()));
             }
             store::object_type::delete(&mut tx, tenant, id).await?;
+            events::emit(&self.parts, &mut tx, ctx, events::TYPE_DELETED, object_type.name()).await?;
             once::finish(once, &mut tx, ctx, &()).await?;
             self.parts.cached.fence_object_type(ctx, id, object_type.version + 1).await;
             tx.commit().await?;

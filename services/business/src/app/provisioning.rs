@@ -91,11 +91,12 @@ impl Provisioning {
     pub async fn drop_data(&self, command: &Command, done: &[u8]) -> Result<()> {
         let tenant = command.tenant;
         self.step(tenant, Piece::Mark).await?;
+        super::restores::sweep(&self.parts.store, Some(tenant)).await?;
         while self.step(tenant, Piece::Tables).await? > 0 {}
         while self.step(tenant, Piece::Rows).await? > 0 {}
         retry("drop_data", DDL_RETRY, || async {
             let mut tx = self.parts.store.begin_ddl("drop_data").await?;
-            store::provision::drop_schema(&mut tx, tenant).await?;
+            store::provision::drop_schema(&mut tx, &tenant.schema()).await?;
             // What a request wrote between the chunks.
             while store::provision::delete_rows(&mut tx, tenant).await? > 0 {}
             self.settle(tx, command, done).await
@@ -118,7 +119,7 @@ impl Provisioning {
             let mut tx = self.parts.store.begin_ddl("drop_data").await?;
             let count = match piece {
                 Piece::Mark => store::provision::mark_dropped(&mut tx, tenant).await.map(|()| 0)?,
-                Piece::Tables => store::provision::drop_tables(&mut tx, tenant).await?,
+                Piece::Tables => store::provision::drop_tables(&mut tx, &tenant.schema()).await?,
                 Piece::Rows => i64::try_from(store::provision::delete_rows(&mut tx, tenant).await?).unwrap_or(1),
             };
             tx.commit().await.map(|()| count)

@@ -60,6 +60,8 @@ struct Position {
     window: Window,
     /// Everything committed before this time is delivered or lies in the window.
     as_of: i64,
+    /// How often the tenant was restored: changes of another generation are about other data.
+    generation: i64,
 }
 
 impl Watch {
@@ -107,7 +109,7 @@ impl Watch {
     async fn start(&self, ctx: &Ctx) -> Result<Position> {
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin(ctx).await?;
-        let horizon = change::horizon(&mut tx).await?;
+        let (horizon, generation) = change::horizon(&mut tx).await?;
         tx.commit().await?;
         Ok(Position {
             window: Window {
@@ -117,6 +119,7 @@ impl Watch {
                 last: 0,
             },
             as_of: now.timestamp(),
+            generation,
         })
     }
 
@@ -138,6 +141,10 @@ impl Watch {
             let text = "The resume token is older than the changes that are kept (7 days). List the records again and watch without a token.";
             return Err(Error::new(Reason::ResumeTokenExpired, text));
         }
+        let mut tx = self.parts.store.begin(ctx).await?;
+        let (_, generation) = change::horizon(&mut tx).await?;
+        tx.commit().await?;
+        same_data(position, generation)?;
         Ok(position)
     }
 
@@ -236,7 +243,9 @@ impl<R: Revoked> Stream<R> {
         let mut tx = self.watch.parts.store.begin(&self.ctx).await?;
         let mut window = self.position.window;
         if window.is_done() {
-            window = change::window(&mut tx, window.to).await?;
+            let (next, generation) = change::window(&mut tx, window.to).await?;
+            same_data(self.position, generation)?;
+            window = next;
         }
         let changes = if window.is_done() {
             Vec::new()
@@ -252,7 +261,11 @@ impl<R: Revoked> Stream<R> {
         } else {
             self.position.as_of
         };
-        self.position = Position { window, as_of };
+        self.position = Position {
+            window,
+            as_of,
+            ..self.position
+        };
         Ok(changes)
     }
 }
@@ -260,16 +273,14 @@ impl<R: Revoked> Stream<R> {
 impl Position {
     fn to_bytes(self) -> Vec<u8> {
         let Window { from, to, seq, last } = self.window;
-        [from, to, seq, last, self.as_of]
+        [from, to, seq, last, self.as_of, self.generation]
             .iter()
             .flat_map(|number| number.to_be_bytes())
             .collect()
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (chunks, rest) = bytes.as_chunks::<8>();
-        let [from, to, seq, last, as_of] = chunks else {
-            return None;
-        };
+        let ([from, to, seq, last, as_of], generation) = chunks.split_first_chunk::<5>()?;
         let number = |bytes: &[u8; 8]| i64::from_be_bytes(*bytes);
         let window = Window {
             from: number(from),
@@ -277,11 +288,27 @@ impl Position {
             seq: number(seq),
             last: number(last),
         };
+        let generation = match generation {
+            // A token from before there were restores.
+            [] => 0,
+            [generation] => number(generation),
+            _ => return None,
+        };
         rest.is_empty().then_some(Self {
             window,
             as_of: number(as_of),
+            generation,
         })
     }
+}
+
+/// Every change in a stream is about the data it began with.
+fn same_data(position: Position, generation: i64) -> Result<()> {
+    if position.generation == generation {
+        return Ok(());
+    }
+    let text = "The tenant's data was restored from a backup. List the records again and watch without a token.";
+    Err(Error::new(Reason::ResumeTokenExpired, text))
 }
 
 /// A resume token opens only for its tenant.
@@ -316,9 +343,13 @@ mod tests {
                 last: 9,
             },
             as_of: 5,
+            generation: 2,
         };
         assert_eq!(Position::from_bytes(&position.to_bytes()), Some(position));
-        assert_eq!(Position::from_bytes(&[0; 39]), None);
-        assert_eq!(Position::from_bytes(&[0; 41]), None);
+        let old = Position::from_bytes(&position.to_bytes()[..40]).expect("older tokens are shorter");
+        assert_eq!((old.as_of, old.generation), (5, 0));
+        for wrong in [0, 32, 39, 41, 56] {
+            assert_eq!(Position::from_bytes(&vec![0; wrong]), None);
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod change;
 pub mod csv;
+pub mod data;
 pub mod field;
 pub mod filter;
 pub mod ident;

@@ -7,7 +7,7 @@ use super::{
     import_worker::{LEASE, Run},
 };
 use crate::{
-    app::records::made,
+    app::{events, records::made},
     domain::{
         ObjectType, Value,
         change::ChangeKind,
@@ -160,7 +160,9 @@ impl Run {
             one_transaction,
         })
         .map_err(Error::internal)?;
-        operation::finish(tx, &self.claim, State::Succeeded, Some(written), &outcome, "").await
+        operation::finish(tx, &self.claim, State::Succeeded, Some(written), &outcome, "").await?;
+        let (kind, subject) = (events::IMPORT_FINISHED, format!("imports/{}", self.plan.import));
+        events::emit_for(&self.parts, tx, self.claim.tenant, None, kind, subject).await
     }
 
     /// The file is as long as it was when it was uploaded.

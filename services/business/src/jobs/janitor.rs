@@ -1,6 +1,9 @@
 //! Removes what has expired, a chunk at a time, once a minute.
 
-use crate::store::{Store, janitor};
+use crate::{
+    app::restores,
+    store::{Store, janitor},
+};
 use std::time::Duration;
 use tenantry_kernel::Result;
 use tokio_util::sync::CancellationToken;
@@ -36,5 +39,6 @@ pub async fn run_once(store: &Store) -> Result<()> {
     let mut tx = store.begin_system("janitor").await?;
     janitor::imports(&mut tx).await?;
     janitor::keys(&mut tx).await?;
-    tx.commit().await
+    tx.commit().await?;
+    restores::sweep_stale(store).await
 }

@@ -1,6 +1,7 @@
 //! gRPC: proto to command, call, result to proto. No rule of the business, no SQL, no cache.
 
 pub mod convert;
+pub mod data;
 pub mod import;
 pub mod json;
 pub mod object_type;

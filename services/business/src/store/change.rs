@@ -10,9 +10,13 @@ use crate::domain::{
 };
 use chrono::{DateTime, Utc};
 use sqlx::Row;
-use tenantry_db::{PgRow, Query, Tx, map_error, query};
+use tenantry_db::{PgRow, Query, SystemTx, Tx, map_error, query};
 use tenantry_kernel::{Result, TenantId};
 use uuid::Uuid;
+
+/// Grows with every restore of the tenant.
+const GENERATION: &str = "(SELECT COALESCE(pg_catalog.max(r.generation), 0) FROM business.restores r WHERE r.tenant_id = $1 AND r.state = 'done')";
+const CHUNK: i64 = 10_000;
 
 /// Ended transactions `from <= xid < to`, of which rows up to `last` are there and those up to `seq` are delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,41 +132,70 @@ fn one<'q>(
         .bind(body))
 }
 
-/// The oldest transaction that still runs: everything below it has ended.
+/// The oldest transaction that still runs (everything below it has ended), and the tenant's generation.
 ///
 /// # Errors
 /// As every statement.
-pub async fn horizon(tx: &mut Tx) -> Result<i64> {
-    let sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8";
-    tx.fetch_one(query(sql)).await?.try_get(0).map_err(map_error)
+pub async fn horizon(tx: &mut Tx) -> Result<(i64, i64)> {
+    let sql = format!(
+        "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8, {GENERATION}"
+    );
+    let row = tx.fetch_one(query(sql).bind(tx.tenant().uuid())).await?;
+    Ok((row.try_get(0).map_err(map_error)?, row.try_get(1).map_err(map_error)?))
 }
 
-/// The next window from transaction `from` on.
+/// The next window from transaction `from` on, and the tenant's generation at that moment.
 ///
 /// # Errors
 /// As every statement.
-pub async fn window(tx: &mut Tx, from: i64) -> Result<Window> {
-    let sql = "SELECT h.xmin, pg_catalog.min(c.seq), pg_catalog.max(c.seq) \
+pub async fn window(tx: &mut Tx, from: i64) -> Result<(Window, i64)> {
+    let sql = format!(
+        "SELECT h.xmin, pg_catalog.min(c.seq), pg_catalog.max(c.seq), {GENERATION} \
                FROM (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8 AS xmin) h \
-               LEFT JOIN business.changes c ON c.tenant_id = $1 AND c.xid >= $2 AND c.xid < h.xmin GROUP BY h.xmin";
+               LEFT JOIN business.changes c ON c.tenant_id = $1 AND c.xid >= $2 AND c.xid < h.xmin GROUP BY h.xmin"
+    );
     let row = tx.fetch_one(query(sql).bind(tx.tenant().uuid()).bind(from)).await?;
     let to: i64 = row.try_get(0).map_err(map_error)?;
     let (first, last): (Option<i64>, Option<i64>) =
         (row.try_get(1).map_err(map_error)?, row.try_get(2).map_err(map_error)?);
+    let generation = row.try_get(3).map_err(map_error)?;
     let (Some(first), Some(last)) = (first, last) else {
-        return Ok(Window {
+        let empty = Window {
             from: to.max(from),
             to: to.max(from),
             seq: 0,
             last: 0,
-        });
+        };
+        return Ok((empty, generation));
     };
-    Ok(Window {
+    let window = Window {
         from,
         to,
         seq: first - 1,
         last,
-    })
+    };
+    Ok((window, generation))
+}
+
+/// Forgets changes that a stream opened from now on could still meet: those of transactions that are not older than the
+/// oldest one running. In the transaction that replaces the tenant's data.
+///
+/// # Errors
+/// As every statement.
+pub async fn forget_recent(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
+    let sql = "DELETE FROM business.changes c WHERE c.tenant_id = $1 \
+               AND c.xid >= pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8";
+    tx.execute(query(sql).bind(tenant.uuid())).await.map(|_| ())
+}
+
+/// Forgets a chunk of the changes below `xid`, which nobody can reach; 0 when none is left.
+///
+/// # Errors
+/// As every statement.
+pub async fn forget_below(tx: &mut SystemTx, tenant: TenantId, xid: i64) -> Result<u64> {
+    let sql = "DELETE FROM business.changes c WHERE c.ctid = ANY (ARRAY(SELECT s.ctid FROM business.changes s \
+               WHERE s.tenant_id = $1 AND s.xid < $2 LIMIT $3))";
+    tx.execute(query(sql).bind(tenant.uuid()).bind(xid).bind(CHUNK)).await
 }
 
 /// The next changes of a window.

@@ -1,7 +1,7 @@
 //! DDL text of a type's table. Every identifier is a checked id with a prefix; the only values in it are defaults and
 //! enum values, quoted here.
 
-use super::relation;
+use super::relation_in;
 use crate::domain::{Field, FieldType, Kind, ObjectType, Value, ident};
 use std::fmt::Write;
 use tenantry_kernel::TenantId;
@@ -10,56 +10,89 @@ use uuid::Uuid;
 /// Statements that make a type's table.
 #[must_use]
 pub fn create_table(tenant: TenantId, object_type: &ObjectType) -> String {
-    let (schema, table) = (tenant.schema(), ident::table(&object_type.id));
-    let key = object_type.key;
+    let schema = tenant.schema();
+    bare_table(&schema, object_type, None)
+        + &keys(&schema, object_type)
+        + &references(&schema, object_type)
+        + &protect(&schema, object_type)
+}
+
+/// The table with its columns and checks and nothing else, to be filled. `owner` is whose every row is, until
+/// [`protect`].
+#[must_use]
+pub fn bare_table(schema: &str, object_type: &ObjectType, owner: Option<TenantId>) -> String {
+    let relation = relation_in(schema, &object_type.id);
+    let owner = owner.map_or(String::new(), |tenant| format!(" DEFAULT '{}'", tenant.uuid()));
     let fields: String = object_type
         .fields()
         .iter()
-        .map(|field| format!("{},\n", column(field)))
+        .map(|field| format!(",\n{}", column(field)))
         .collect();
-    let mut sql = format!(
-        "CREATE TABLE {schema}.{table} (
-tenant_id pg_catalog.uuid NOT NULL,
+    format!(
+        "CREATE TABLE {relation} (
+tenant_id pg_catalog.uuid NOT NULL{owner},
 id pg_catalog.uuid NOT NULL,
 version pg_catalog.int8 NOT NULL,
 create_time pg_catalog.timestamptz NOT NULL,
 update_time pg_catalog.timestamptz NOT NULL,
-creator pg_catalog.text COLLATE pg_catalog.\"C\" NOT NULL,
-{fields}CONSTRAINT {} PRIMARY KEY (tenant_id, id));
+creator pg_catalog.text COLLATE pg_catalog.\"C\" NOT NULL{fields});
+"
+    )
+}
+
+/// Its primary key, unique constraints and indexes.
+#[must_use]
+pub fn keys(schema: &str, object_type: &ObjectType) -> String {
+    let (relation, key) = (relation_in(schema, &object_type.id), object_type.key);
+    let mut sql = format!(
+        "ALTER TABLE {relation} ADD CONSTRAINT {} PRIMARY KEY (tenant_id, id);
+CREATE INDEX {} ON {relation} (tenant_id, create_time, id);
 ",
-        ident::index(key, "0id")
-    );
-    let _infallible = writeln!(
-        sql,
-        "CREATE INDEX {} ON {schema}.{table} (tenant_id, create_time, id);",
+        ident::index(key, "0id"),
         ident::index(key, "0create")
     );
     sql.extend(
         object_type
             .fields()
             .iter()
-            .map(|field| constraints(tenant, &object_type.id, key, field)),
-    );
-    let _infallible = writeln!(
-        sql,
-        "SELECT tenancy.enable_rls('{schema}', '{table}', ARRAY['tenantry_business']);"
+            .map(|field| field_keys(&relation, key, field)),
     );
     sql
+}
+
+/// Its foreign keys, to types of the same schema.
+#[must_use]
+pub fn references(schema: &str, object_type: &ObjectType) -> String {
+    let relation = relation_in(schema, &object_type.id);
+    object_type
+        .fields()
+        .iter()
+        .map(|field| field_reference(schema, &relation, field))
+        .collect()
+}
+
+/// Row security and grants: from here on only the context's tenant is there.
+#[must_use]
+pub fn protect(schema: &str, object_type: &ObjectType) -> String {
+    let (relation, table) = (relation_in(schema, &object_type.id), ident::table(&object_type.id));
+    format!(
+        "ALTER TABLE {relation} ALTER COLUMN tenant_id DROP DEFAULT;
+SELECT tenancy.enable_rls('{schema}', '{table}', ARRAY['tenantry_business']);
+"
+    )
 }
 
 /// Statements that add fields to it.
 #[must_use]
 pub fn add_columns(tenant: TenantId, type_id: &str, key: Uuid, fields: &[Field]) -> String {
-    let relation = relation(tenant, type_id);
+    let schema = tenant.schema();
+    let relation = relation_in(&schema, type_id);
     let columns: String = fields
         .iter()
         .map(|field| format!("ALTER TABLE {relation} ADD COLUMN {};\n", column(field)))
         .collect();
-    columns
-        + &fields
-            .iter()
-            .map(|field| constraints(tenant, type_id, key, field))
-            .collect::<String>()
+    let constraints = |field| field_keys(&relation, key, field) + &field_reference(&schema, &relation, field);
+    columns + &fields.iter().map(constraints).collect::<String>()
 }
 
 fn column(field: &Field) -> String {
@@ -84,34 +117,31 @@ fn column(field: &Field) -> String {
     sql
 }
 
-/// Unique and foreign keys have the tenant in front; nothing cascades.
-fn constraints(tenant: TenantId, type_id: &str, key: Uuid, field: &Field) -> String {
-    let (relation, column) = (relation(tenant, type_id), field.column());
-    let mut sql = String::new();
+/// Unique keys have the tenant in front.
+fn field_keys(relation: &str, key: Uuid, field: &Field) -> String {
+    let column = field.column();
     if field.unique {
         let name = ident::unique_constraint(key, &field.id);
-        let _infallible = writeln!(
-            sql,
-            "ALTER TABLE {relation} ADD CONSTRAINT {name} UNIQUE (tenant_id, {column});"
-        );
-    }
-    if field.kind == FieldType::Reference {
-        let target = super::relation(tenant, &field.reference_type);
-        let name = ident::foreign_key(&field.id);
-        let _infallible = writeln!(
-            sql,
-            "ALTER TABLE {relation} ADD CONSTRAINT {name} FOREIGN KEY (tenant_id, {column}) REFERENCES {target} (tenant_id, id);"
-        );
+        return format!("ALTER TABLE {relation} ADD CONSTRAINT {name} UNIQUE (tenant_id, {column});\n");
     }
     // A reference is looked up whenever its target is deleted.
-    if (field.indexed || field.kind == FieldType::Reference) && !field.unique {
-        let _infallible = writeln!(
-            sql,
-            "CREATE INDEX {} ON {relation} (tenant_id, {column}, id);",
-            ident::index(key, &field.id)
-        );
+    if field.indexed || field.kind == FieldType::Reference {
+        let name = ident::index(key, &field.id);
+        return format!("CREATE INDEX {name} ON {relation} (tenant_id, {column}, id);\n");
     }
-    sql
+    String::new()
+}
+
+/// Foreign keys have the tenant in front; nothing cascades.
+fn field_reference(schema: &str, relation: &str, field: &Field) -> String {
+    if field.kind != FieldType::Reference {
+        return String::new();
+    }
+    let (column, name) = (field.column(), ident::foreign_key(&field.id));
+    let target = relation_in(schema, &field.reference_type);
+    format!(
+        "ALTER TABLE {relation} ADD CONSTRAINT {name} FOREIGN KEY (tenant_id, {column}) REFERENCES {target} (tenant_id, id);\n"
+    )
 }
 
 /// Only types with leakproof comparison (but for json, which is never compared). Text in byte order: it does not change

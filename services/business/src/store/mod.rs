@@ -6,6 +6,7 @@ pub mod bind;
 pub mod cached;
 pub mod change;
 pub mod ddl;
+pub mod export;
 pub mod import;
 pub mod janitor;
 pub mod list;
@@ -13,8 +14,10 @@ pub mod object_type;
 pub mod operation;
 pub mod provision;
 pub mod record;
+pub mod restore;
 pub mod usage;
 
+use std::time::Duration;
 use tenantry_db::{DdlDb, SystemDb, SystemTx, TenantDb, Tx};
 use tenantry_kernel::{Ctx, Error, Result, TenantId};
 
@@ -27,13 +30,47 @@ pub struct Store {
     tenant: TenantDb,
     system: SystemDb,
     ddl: DdlDb,
+    bulk: Bulk,
+}
+
+/// Connections of their own for what takes long, so that requests and provisioning never wait for a backup.
+#[derive(Clone, Debug)]
+pub struct Bulk {
+    /// Exports.
+    pub exports: TenantDb,
+    /// Restores.
+    pub restores: DdlDb,
 }
 
 impl Store {
     /// Over pools of the three logins.
     #[must_use]
-    pub fn new(tenant: TenantDb, system: SystemDb, ddl: DdlDb) -> Self {
-        Self { tenant, system, ddl }
+    pub fn new(tenant: TenantDb, system: SystemDb, ddl: DdlDb, bulk: Bulk) -> Self {
+        Self {
+            tenant,
+            system,
+            ddl,
+            bulk,
+        }
+    }
+    /// A read-only transaction that shows one moment of the call's tenant.
+    ///
+    /// # Errors
+    /// See [`TenantDb::begin_snapshot`].
+    pub async fn begin_snapshot(&self, ctx: &Ctx, relations: &[String], limit: Duration) -> Result<Tx> {
+        self.bulk.exports.begin_snapshot(ctx, relations, limit).await
+    }
+    /// A transaction of the owner on a connection for restores. Text forms of values are those of a snapshot.
+    ///
+    /// # Errors
+    /// See [`DdlDb::begin`].
+    pub async fn begin_restore(&self, job: &'static str) -> Result<SystemTx> {
+        let mut tx = self.bulk.restores.begin(job).await?;
+        tx.execute_script(
+            "SET LOCAL lock_timeout = '2s'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'",
+        )
+        .await?;
+        Ok(tx)
     }
     /// A transaction bound to the call's tenant.
     ///
@@ -68,13 +105,20 @@ impl Store {
         self.tenant.close().await;
         self.system.close().await;
         self.ddl.close().await;
+        self.bulk.exports.close().await;
+        self.bulk.restores.close().await;
     }
 }
 
 /// `t_<32 hex>.o_<type>`
 #[must_use]
 pub fn relation(tenant: TenantId, type_id: &str) -> String {
-    format!("{}.{}", tenant.schema(), crate::domain::ident::table(type_id))
+    relation_in(&tenant.schema(), type_id)
+}
+
+/// `<schema>.o_<type>`
+fn relation_in(schema: &str, type_id: &str) -> String {
+    format!("{schema}.{}", crate::domain::ident::table(type_id))
 }
 
 /// The SQLSTATE behind an error of the database.
@@ -91,6 +135,14 @@ pub fn is_outdated(error: &Error) -> bool {
     database_error(error)
         .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| matches!(code.as_ref(), "42P01" | "42703" | "3F000"))
+}
+
+/// Whether what was sent cannot be stored: it breaks a type, a constraint or the format.
+#[must_use]
+pub fn is_bad_data(error: &Error) -> bool {
+    database_error(error)
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| ["22", "23"].iter().any(|class| code.starts_with(class)))
 }
 
 /// Two transactions that change one catalog row fail with an internal error of PostgreSQL; repeating helps.

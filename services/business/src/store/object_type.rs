@@ -56,11 +56,15 @@ pub async fn lock_tenant(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
     let sql = "SELECT 1 FROM business.tenants t WHERE t.tenant_id = $1 AND t.state = 'active' FOR UPDATE";
     match tx.fetch_optional(query(sql).bind(tenant.uuid())).await? {
         Some(_) => Ok(()),
-        None => Err(Error::new(
-            Reason::TenantNotActive,
-            "The tenant has no data schema (yet). Try again when the tenant is active.",
-        )),
+        None => Err(no_schema()),
     }
+}
+
+pub(super) fn no_schema() -> Error {
+    Error::new(
+        Reason::TenantNotActive,
+        "The tenant has no data schema (yet). Try again when the tenant is active.",
+    )
 }
 
 /// Adds a type and its table.
@@ -68,6 +72,26 @@ pub async fn lock_tenant(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
 /// # Errors
 /// `UNIQUE_VIOLATION` where it exists; else as every statement.
 pub async fn insert(tx: &mut SystemTx, tenant: TenantId, object_type: &ObjectType) -> Result<()> {
+    insert_row(tx, tenant, object_type).await?;
+    tx.execute_script(ddl::create_table(tenant, object_type))
+        .await
+        .map_err(contended)
+}
+
+/// Puts these definitions in the place of all others of the tenant; their tables are there already.
+///
+/// # Errors
+/// As every statement.
+pub async fn replace(tx: &mut SystemTx, tenant: TenantId, types: &[ObjectType]) -> Result<()> {
+    tx.execute(query("DELETE FROM business.object_types t WHERE t.tenant_id = $1").bind(tenant.uuid()))
+        .await?;
+    for object_type in types {
+        insert_row(tx, tenant, object_type).await?;
+    }
+    Ok(())
+}
+
+async fn insert_row(tx: &mut SystemTx, tenant: TenantId, object_type: &ObjectType) -> Result<()> {
     let sql = "INSERT INTO business.object_types (tenant_id, type, id, definition, version, create_time, update_time) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let definition = serde_json::to_value(&object_type.definition).map_err(Error::internal)?;
     let insert = query(sql)
@@ -78,10 +102,7 @@ pub async fn insert(tx: &mut SystemTx, tenant: TenantId, object_type: &ObjectTyp
         .bind(object_type.version)
         .bind(object_type.create_time)
         .bind(object_type.update_time);
-    tx.execute(insert).await?;
-    tx.execute_script(ddl::create_table(tenant, object_type))
-        .await
-        .map_err(contended)
+    tx.execute(insert).await.map(|_| ())
 }
 
 /// Stores a new definition and adds the columns of `added`.

@@ -177,6 +177,15 @@ pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Du
     }
 }
 
+/// Takes running operations from whoever has them: the data they were working on is replaced. The next worker finds out.
+///
+/// # Errors
+/// As every statement.
+pub async fn release(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
+    let sql = "UPDATE business.operations o SET lease_owner = NULL, next_time = pg_catalog.now() WHERE o.tenant_id = $1 AND o.state = 'running'";
+    tx.execute(query(sql).bind(tenant.uuid())).await.map(|_| ())
+}
+
 fn lost() -> Error {
     Error::new(Reason::Conflict, "Another worker has taken the operation over.")
 }

@@ -14,6 +14,7 @@ const OWN: &[&str] = &[
     "operations",
     "changes",
     "usage",
+    "restores",
     "object_types",
     "idempotency",
 ];
@@ -44,6 +45,18 @@ pub async fn create(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
     .map_err(super::contended)
 }
 
+/// Passes where the tenant has a schema here.
+///
+/// # Errors
+/// `TENANT_NOT_ACTIVE`.
+pub async fn ensure_active(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
+    let sql = "SELECT 1 FROM business.tenants t WHERE t.tenant_id = $1 AND t.state = 'active'";
+    match tx.fetch_optional(query(sql).bind(tenant.uuid())).await? {
+        Some(_) => Ok(()),
+        None => Err(super::object_type::no_schema()),
+    }
+}
+
 /// Notes that the tenant is gone: no more provisioning, no more type changes.
 ///
 /// # Errors
@@ -54,14 +67,15 @@ pub async fn mark_dropped(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
     tx.execute(query(sql).bind(tenant.uuid())).await.map(|_| ())
 }
 
-/// Drops some tables of the schema; how many are left after that. Each table costs locks, so they go in chunks.
+/// Drops some tables of a tenant's live or detached schema; how many are left after that. Each table costs locks, so
+/// they go in chunks.
 ///
 /// # Errors
 /// As every statement.
-pub async fn drop_tables(tx: &mut SystemTx, tenant: TenantId) -> Result<i64> {
+pub async fn drop_tables(tx: &mut SystemTx, schema: &str) -> Result<i64> {
     let sql = "SELECT c.relname, pg_catalog.count(*) OVER () FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY c.relname LIMIT $2";
-    let rows = tx.fetch_all(query(sql).bind(tenant.schema()).bind(TABLES)).await?;
+    let rows = tx.fetch_all(query(sql).bind(schema.to_owned()).bind(TABLES)).await?;
     let mut left = 0;
     let mut script = String::new();
     for row in &rows {
@@ -69,13 +83,10 @@ pub async fn drop_tables(tx: &mut SystemTx, tenant: TenantId) -> Result<i64> {
         left = row.try_get::<i64, _>(1).map_err(map_error)? - i64::try_from(rows.len()).unwrap_or(0);
         let known = name.strip_prefix("o_").is_some_and(crate::domain::ident::is_id);
         if !known {
-            return Err(Error::internal(format!(
-                "{}.{name} is no table of ours",
-                tenant.schema()
-            )));
+            return Err(Error::internal(format!("{schema}.{name} is no table of ours")));
         }
         // CASCADE only reaches foreign keys inside this schema.
-        script.push_str(&format!("DROP TABLE {}.{name} CASCADE;\n", tenant.schema()));
+        script.push_str(&format!("DROP TABLE {schema}.{name} CASCADE;\n"));
     }
     if !script.is_empty() {
         tx.execute_script(script).await?;
@@ -83,12 +94,12 @@ pub async fn drop_tables(tx: &mut SystemTx, tenant: TenantId) -> Result<i64> {
     Ok(left)
 }
 
-/// Drops the schema.
+/// Drops a schema that [`drop_tables`] has emptied.
 ///
 /// # Errors
 /// As every statement.
-pub async fn drop_schema(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
-    tx.execute_script(format!("DROP SCHEMA IF EXISTS {} CASCADE", tenant.schema()))
+pub async fn drop_schema(tx: &mut SystemTx, schema: &str) -> Result<()> {
+    tx.execute_script(format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))
         .await
 }
 

@@ -44,6 +44,11 @@ fn columns(object_type: &ObjectType) -> String {
     format!("{SYSTEM}{fields}")
 }
 
+/// Names of the columns that hold a record, but for the tenant.
+pub(super) fn column_names(object_type: &ObjectType) -> Vec<String> {
+    columns(object_type).split(", ").map(ToOwned::to_owned).collect()
+}
+
 /// The record a row holds.
 fn decode(row: &PgRow, object_type: &ObjectType) -> Result<Record> {
     let fields = object_type.fields().iter().enumerate();

@@ -1,7 +1,7 @@
 //! Record counts for plan limits, in slots so that writers of one tenant seldom meet on one row.
 
 use sqlx::Row;
-use tenantry_db::{PgRow, Statements, Tx, map_error, query};
+use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
 use tenantry_kernel::{Result, TenantId};
 use uuid::Uuid;
 
@@ -55,6 +55,20 @@ pub async fn total(tx: &mut impl Statements, tenant: TenantId, type_id: Option<&
 pub async fn forget(tx: &mut impl Statements, tenant: TenantId, type_id: &str) -> Result<()> {
     let sql = "DELETE FROM business.usage u WHERE u.tenant_id = $1 AND u.type = $2";
     tx.execute(query(sql).bind(tenant.uuid()).bind(type_id.to_owned()))
+        .await
+        .map(|_| ())
+}
+
+/// Puts these counts in the place of all others of the tenant.
+///
+/// # Errors
+/// As every statement.
+pub async fn replace(tx: &mut SystemTx, tenant: TenantId, counts: &[(String, i64)]) -> Result<()> {
+    tx.execute(query("DELETE FROM business.usage u WHERE u.tenant_id = $1").bind(tenant.uuid()))
+        .await?;
+    let (types, records): (Vec<String>, Vec<i64>) = counts.iter().cloned().unzip();
+    let sql = "INSERT INTO business.usage (tenant_id, type, slot, records) SELECT $1, c.type, 0, c.records FROM unnest($2, $3) AS c (type, records)";
+    tx.execute(query(sql).bind(tenant.uuid()).bind(types).bind(records))
         .await
         .map(|_| ())
 }

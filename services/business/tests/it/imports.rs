@@ -432,3 +432,63 @@ async fn an_import_can_be_cancelled_and_respects_the_plan() {
     );
     world.drop().await;
 }
+
+#[tokio::test]
+async fn a_plan_without_the_features_neither_imports_nor_grows_types() {
+    let world = World::new().await;
+    let (ctx, bare) = (world.ctx(1), world.ctx_bare(1));
+    let import = upload(&world, &ctx, b"x\n1\n").await.unwrap();
+    let refused = |outcome: Result<()>, feature: &str| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.reason(), Reason::FeatureNotInPlan, "{error}");
+        assert!(error.public().contains(feature), "{error}");
+    };
+    refused(upload(&world, &bare, b"x\n1\n").await.map(drop), "import");
+    for create in [true, false] {
+        let started = world.imports.start(&bare, &start(&import, "made", create), None).await;
+        refused(started.map(drop), "import");
+    }
+    // Importing alone is not enough to make a type.
+    let mut only_import = (**bare.route().unwrap()).clone();
+    only_import.features.insert("import".to_owned());
+    let importer = bare.clone().with_route(std::sync::Arc::new(only_import));
+    let started = world
+        .imports
+        .start(&importer, &start(&import, "made", true), None)
+        .await;
+    refused(started.map(drop), "custom_types");
+
+    let field = |id: &str| Field::new(id, FieldType::Int64);
+    world
+        .types
+        .create(&ctx, "made", &definition(vec![field("x")]), None)
+        .await
+        .unwrap();
+    let grown = definition(vec![field("x"), field("y")]);
+    let update = world
+        .types
+        .update(&bare, "made", &grown, &["fields".into()], "", None)
+        .await;
+    refused(update.map(drop), "custom_types");
+    let named = tenantry_business::domain::object_type::Definition {
+        display_name: "Made".to_owned(),
+        ..grown
+    };
+    let update = world
+        .types
+        .update(&bare, "made", &named, &["display_name".into()], "", None)
+        .await;
+    assert_eq!(
+        update.unwrap().fields().len(),
+        1,
+        "texts can change, and nothing else did"
+    );
+    // With both, the same file goes in.
+    let operation = world
+        .imports
+        .start(&importer, &start(&import, "made", false), None)
+        .await
+        .unwrap();
+    assert_eq!(finish(&world, &ctx, &operation).await.state, State::Succeeded);
+    world.drop().await;
+}

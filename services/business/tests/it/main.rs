@@ -3,6 +3,9 @@
 mod imports;
 mod listing;
 mod records;
+mod restoring;
+mod restoring_beside;
+mod restoring_refused;
 mod saga;
 mod types;
 mod watching;

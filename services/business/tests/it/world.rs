@@ -9,16 +9,18 @@ use tenantry_business::{
     MIGRATOR,
     app::{
         Contexts, Nudges, Parts,
+        exports::Exports,
         imports::Imports,
         object_types::ObjectTypes,
         operations::Operations,
         provisioning::{Command, Provisioning, ReplyTo},
         records::Records,
+        restores::Restores,
         watch::{Revoked, Watch},
     },
     domain::{Field, FieldType, object_type::Definition},
     jobs::import_worker::Worker,
-    store::{Store, cached::Cached},
+    store::{Bulk, Store, cached::Cached},
 };
 use tenantry_cache::Cache;
 use tenantry_crypto::{DataKey, Purpose, Sealer, TenantKeys, token::sha256};
@@ -46,6 +48,8 @@ pub(crate) struct World {
     pub(crate) worker: Worker,
     pub(crate) watch: Watch,
     pub(crate) provisioning: Provisioning,
+    pub(crate) exports: Exports,
+    pub(crate) restores: Restores,
     pub(crate) faults: Faults,
     pub(crate) stop: CancellationToken,
     routes: Arc<Routes>,
@@ -153,6 +157,10 @@ impl World {
             TenantDb::connect(PoolSettings::new(url("tenantry_business"), 8), 2).expect("url"),
             SystemDb::connect(PoolSettings::new(url("tenantry_business_sys"), 2)).expect("url"),
             DdlDb::connect(PoolSettings::new(url("tenantry_ddl"), 2)).expect("url"),
+            Bulk {
+                exports: TenantDb::connect(PoolSettings::new(url("tenantry_business"), 2), 1).expect("url"),
+                restores: DdlDb::connect(PoolSettings::new(url("tenantry_ddl"), 2)).expect("url"),
+            },
         );
         let keys: Arc<dyn TenantKeys> = Arc::new(Keys);
         let redis = servers.redis["business"].clone();
@@ -206,6 +214,8 @@ impl World {
             operations: Operations::new(parts.clone()),
             imports: Imports::new(parts.clone(), types, wake.clone()),
             worker: Worker::new(parts.clone(), contexts.clone(), routes.clone(), faults.clone(), wake),
+            exports: Exports::new(parts.clone(), contexts.clone()),
+            restores: Restores::new(parts.clone(), faults.clone()),
             watch: Watch::new(parts.clone(), contexts, routes.clone(), stop.clone()),
             provisioning: Provisioning::new(
                 parts.clone(),
@@ -246,6 +256,12 @@ impl World {
         Ctx::new(principal, RequestId::parse("test").expect("plain"))
             .with_route(Arc::new(route(tenant, records)))
             .with_db(Some(token(tenant)))
+    }
+    /// A call of a tenant whose plan has no feature.
+    pub(crate) fn ctx_bare(&self, n: u128) -> Ctx {
+        let mut bare = route(self.tenant(n), 1_000_000);
+        bare.features.clear();
+        self.ctx(n).with_route(Arc::new(bare))
     }
     pub(crate) fn watch_with(&self, parts: Parts) -> Watch {
         Watch::new(parts, Arc::new(Minted), self.routes.clone(), self.stop.clone())
@@ -376,6 +392,7 @@ fn route(tenant: TenantId, records: u64) -> TenantRoute {
             object_types: 5,
             records,
             api_keys: 1,
+            requests_per_month: 0,
         },
         features: ["custom_types", "import", "watch"].map(str::to_owned).into(),
         brand: Brand::default(),

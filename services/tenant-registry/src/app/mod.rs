@@ -3,10 +3,10 @@
 
 mod branding;
 mod domains;
+pub mod events;
 mod idempotency;
 mod operations;
 mod outbox;
-mod paging;
 mod plans;
 mod routes;
 mod sagas;
@@ -17,10 +17,10 @@ pub use domains::DomainApp;
 pub use idempotency::Idempotency;
 pub use operations::OperationApp;
 pub use outbox::Outbox;
-pub use paging::{Page, Pager, Query};
 pub use plans::{PlanApp, PlanChange};
 pub use routes::{Change, PAGE, Routes, Watch};
 pub use sagas::{Reply, ReplyOutcome, SagaSettings, Sagas};
+pub use tenantry_crypto::paging::{Page, Pager, Query};
 pub use tenants::{NewTenant, TenantApp, TenantChange, TenantSettings};
 
 /// Now, to the microsecond that PostgreSQL keeps: an answer given before and after storing it says the same.

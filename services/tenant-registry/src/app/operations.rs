@@ -2,7 +2,7 @@
 
 use crate::{
     app::{Page, Pager, Query},
-    domain::{Operation, Step, operation},
+    domain::{Operation, Step, Verb, operation},
     store::{self, Store},
 };
 use std::{
@@ -76,18 +76,36 @@ impl OperationApp {
         }
     }
 
+    /// An onboarding that this very service has asked for, with its one-time invite token once it is over. Those of
+    /// operators and of other services do not exist for it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `UNAVAILABLE` while auth, which keeps the key, is away.
+    pub async fn own_onboarding(&self, ctx: &Ctx, id: OperationId) -> Result<(Operation, Option<String>)> {
+        let operation = self.get(ctx, id).await?;
+        if operation.saga.verb != Verb::Create || operation.created_by != ctx.principal().name() {
+            return Err(Error::not_found());
+        }
+        let invite = self.open_invite(&operation).await?;
+        Ok((operation, invite))
+    }
+
     /// The one-time invite token of a finished onboarding: for operators who could have asked for it, while it is sealed
     /// under a key that still exists.
     ///
     /// # Errors
     /// `UNAVAILABLE` while auth, which keeps the key, is away.
     pub async fn invite(&self, ctx: &Ctx, operation: &Operation) -> Result<Option<String>> {
-        let Some(sealed) = operation.invite.as_deref().filter(|_| operation.saga.succeeded()) else {
-            return Ok(None);
-        };
         if ctx.principal().role < Some(Role::Admin) {
             return Ok(None);
         }
+        self.open_invite(operation).await
+    }
+
+    async fn open_invite(&self, operation: &Operation) -> Result<Option<String>> {
+        let Some(sealed) = operation.invite.as_deref().filter(|_| operation.saga.succeeded()) else {
+            return Ok(None);
+        };
         let version = Sealer::version_of(sealed).map_err(Error::internal)?;
         let sealer = self
             .keys

@@ -2,8 +2,12 @@
 //! whoever holds the lock of an operation's row decides its next move, so any number of replicas may drive.
 
 use crate::{
-    app::{Routes, operations::carries_invite},
-    domain::{Moment, Operation, Place, Step, TenantName, TenantState, operation::invite_binding},
+    app::{
+        Routes,
+        events::{self, Event},
+        operations::carries_invite,
+    },
+    domain::{Moment, Operation, Place, Step, Tenant, TenantName, TenantState, operation::invite_binding},
     store::{self, SCHEMA, Store},
 };
 use std::{sync::Arc, time::Duration};
@@ -237,22 +241,35 @@ impl Sagas {
         };
         match step {
             Step::Activate => {
-                let active = crate::domain::Tenant {
+                let active = Tenant {
                     state: TenantState::Active,
                     ..tenant
                 };
-                store::tenant_update(tx, &active, super::now(&*self.clock))
-                    .await
-                    .map(|_| ())
+                let active = store::tenant_update(tx, &active, super::now(&*self.clock)).await?;
+                let event = self.event(&active, events::CREATED, operation.traceparent.as_deref());
+                event.write(tx).await
             }
             Step::RemoveTenant => {
                 store::tenant_remove(tx, tenant.id, &tenant.slug).await?;
+                // Else an onboarding was undone: nobody had heard of the tenant.
                 if operation.saga.failure.is_none() {
+                    let event = self.event(&tenant, events::PURGED, operation.traceparent.as_deref());
+                    event.write(tx).await?;
                     operation.response = Some(tenant);
                 }
                 Ok(())
             }
             _ => Err(Error::internal("this step is not local")),
+        }
+    }
+
+    fn event<'a>(&self, tenant: &Tenant, kind: &'static str, traceparent: Option<&'a str>) -> Event<'a> {
+        Event {
+            id: self.ids.new_v7(),
+            time: super::now(&*self.clock),
+            tenant: tenant.id,
+            kind,
+            traceparent,
         }
     }
 

@@ -2,7 +2,10 @@
 //! is a saga.
 
 use crate::{
-    app::{Idempotency, Page, Pager, Query, Sagas},
+    app::{
+        Idempotency, Page, Pager, Query, Sagas,
+        events::{self, Event},
+    },
     domain::{Input, Operation, Saga, Tenant, TenantName, TenantState, Verb, etag, plan, tenant},
     store::{self, ListFilter, SCHEMA, Store},
 };
@@ -94,9 +97,40 @@ impl TenantApp {
         let plan = if new.plan.is_empty() {
             self.settings.default_plan.clone()
         } else {
-            new.plan
+            new.plan.clone()
         };
         self.plan_exists(&mut tx, &plan).await?;
+        let operation = self.onboard(&mut tx, ctx, new, plan).await?;
+        self.finish(tx, ctx, once, operation).await
+    }
+
+    /// Starts onboarding of a tenant on the plan of `source`, for another service of ours.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, `NOT_FOUND` for the source, `FAILED_PRECONDITION` where it is not active, `ALREADY_EXISTS`.
+    pub async fn create_like(
+        &self,
+        ctx: &Ctx,
+        source: TenantId,
+        new: NewTenant,
+        once: &Idempotency,
+    ) -> Result<Operation> {
+        check_new(&new)?;
+        let mut tx = self.store.begin_system(ctx).await?;
+        if let Some(done) = once.replay(&mut tx, ctx).await? {
+            return Ok(done);
+        }
+        let source = store::tenant_fetch(&mut tx, &TenantName::Id(source)).await?;
+        if source.state != TenantState::Active {
+            let text = "The tenant to clone is not active. Resume or undelete it first.";
+            return Err(Error::new(Reason::FailedPrecondition, text));
+        }
+        let operation = self.onboard(&mut tx, ctx, new, source.plan).await?;
+        self.finish(tx, ctx, once, operation).await
+    }
+
+    /// The row of a new tenant and the saga that fills it.
+    async fn onboard(&self, tx: &mut SystemTx, ctx: &Ctx, new: NewTenant, plan: String) -> Result<Operation> {
         let now = super::now(&*self.clock);
         let tenant = Tenant {
             id: TenantId::from_uuid(self.ids.new_v7()),
@@ -118,9 +152,8 @@ impl TenantApp {
             delete_time: None,
             purge_time: None,
         };
-        store::tenant_insert(&mut tx, &tenant).await?;
-        let operation = self.start(&mut tx, Some(ctx), &tenant, Verb::Create, new.owner).await?;
-        self.finish(tx, ctx, once, operation).await
+        store::tenant_insert(tx, &tenant).await?;
+        self.start(tx, Some(ctx), &tenant, Verb::Create, new.owner).await
     }
 
     /// One tenant.
@@ -334,6 +367,16 @@ impl TenantApp {
             Verb::Create => {}
         }
         let tenant = store::tenant_update(tx, &tenant, now).await?;
+        if let Some(kind) = events::of(verb) {
+            let event = Event {
+                id: self.ids.new_v7(),
+                time: now,
+                tenant: tenant.id,
+                kind,
+                traceparent: ctx.and_then(Ctx::traceparent),
+            };
+            event.write(tx).await?;
+        }
         self.start(tx, ctx, &tenant, verb, Input::default()).await
     }
 

@@ -1,7 +1,8 @@
 //! Branding values: typed, so that a page made of them can carry no markup of a tenant.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tenantry_kernel::{Brand, Error, Result};
+use tenantry_kernel::{Brand, Error, Principal, PrincipalKind, Result};
 
 /// Branding of one tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +11,32 @@ pub struct Branding {
     pub brand: Brand,
     /// Version of the row; 0 while it has none.
     pub version: i64,
+}
+
+/// Branding as it was published once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrandingRevision {
+    /// The version that this publication had.
+    pub revision: i64,
+    /// The values.
+    pub brand: Brand,
+    /// When.
+    pub publish_time: DateTime<Utc>,
+    /// By whom, as a resource name; empty where it is not known.
+    pub publisher: String,
+}
+
+/// How many revisions a tenant keeps.
+pub const REVISIONS_KEPT: i64 = 200;
+
+/// The resource name of who publishes.
+#[must_use]
+pub fn publisher(principal: &Principal) -> String {
+    match &principal.kind {
+        PrincipalKind::User { user, .. } => format!("users/{user}"),
+        PrincipalKind::ApiKey { key, .. } => format!("apiKeys/{key}"),
+        PrincipalKind::Service { .. } | PrincipalKind::Anonymous => String::new(),
+    }
 }
 
 /// Normalizes and checks a colour.

@@ -8,7 +8,7 @@ pub mod plan;
 pub mod saga;
 pub mod tenant;
 
-pub use branding::Branding;
+pub use branding::{Branding, BrandingRevision};
 pub use custom_domain::{CustomDomain, DomainState};
 pub use operation::{Input, Operation};
 pub use plan::Plan;

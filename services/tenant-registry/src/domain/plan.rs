@@ -72,6 +72,9 @@ pub fn check_limits(limits: &Limits) -> Result<()> {
             "must be at least 1",
         ));
     }
+    if limits.requests_per_month > i64::MAX as u64 {
+        return Err(Error::invalid_field("plan.limits.requests_per_month", "is too large"));
+    }
     if limits.records > i64::MAX as u64 {
         return Err(Error::invalid_field("plan.limits.records", "is too large"));
     }

@@ -1,6 +1,9 @@
 //! Messages <-> domain. Names and masks are checked here, values in the domain.
 
-use crate::domain::{Branding, CustomDomain, DomainState, Operation, Plan, Tenant, TenantName, TenantState, etag};
+use crate::domain::{
+    Branding, BrandingRevision, CustomDomain, DomainState, Failure, Operation, Plan, Tenant, TenantName, TenantState,
+    etag,
+};
 use chrono::{DateTime, Utc};
 use prost::Message;
 use prost_types::{Any, FieldMask, Timestamp};
@@ -13,7 +16,7 @@ use tenantry_api::{
     },
     name_of, parse_name, registry as proto,
 };
-use tenantry_kernel::{Error, Limits, OperationId, Placement, Reason, RequestId, Result};
+use tenantry_kernel::{Error, Limits, OperationId, Placement, Reason, RequestId, Result, ThemeMode};
 use tenantry_server::status_of;
 
 /// Prefix of our operation ids; the gateway routes by it (decision 23).
@@ -28,7 +31,7 @@ pub struct Links {
 }
 
 impl Links {
-    fn invite(&self, slug: &str, token: &str) -> String {
+    pub(super) fn invite(&self, slug: &str, token: &str) -> String {
         format!(
             "{}/accept?token={token}",
             self.base_uri_template.replace("{slug}", slug).trim_end_matches('/')
@@ -161,6 +164,7 @@ pub(super) fn plan(plan: &Plan) -> proto::Plan {
             object_types: limits.object_types,
             records: limits.records,
             api_keys: limits.api_keys,
+            requests_per_month: limits.requests_per_month,
         }),
         features: plan.features.iter().cloned().collect(),
         etag: etag::of(plan.version),
@@ -176,6 +180,7 @@ pub(super) fn limits(limits: proto::PlanLimits) -> Limits {
         object_types: limits.object_types,
         records: limits.records,
         api_keys: limits.api_keys,
+        requests_per_month: limits.requests_per_month,
     }
 }
 
@@ -199,7 +204,36 @@ pub(super) fn branding(branding: &Branding) -> proto::Branding {
         display_name: branding.brand.display_name.clone(),
         primary_color: branding.brand.primary_color.clone(),
         support_uri: branding.brand.support_uri.clone(),
+        theme_mode: match branding.brand.theme_mode {
+            ThemeMode::Auto => proto::ThemeMode::Auto,
+            ThemeMode::Light => proto::ThemeMode::Light,
+            ThemeMode::Dark => proto::ThemeMode::Dark,
+        }
+        .into(),
         etag: etag::of(branding.version),
+    }
+}
+
+/// Branding as it was published once.
+pub(super) fn revision(one: &BrandingRevision) -> proto::BrandingRevision {
+    let values = Branding {
+        brand: one.brand.clone(),
+        version: one.revision,
+    };
+    proto::BrandingRevision {
+        revision: one.revision,
+        branding: Some(branding(&values)),
+        publish_time: Some(time(one.publish_time)),
+        publisher: one.publisher.clone(),
+    }
+}
+
+/// What a message says of light and dark; unknown is as the system says.
+pub(super) fn theme_mode(mode: i32) -> ThemeMode {
+    match proto::ThemeMode::try_from(mode) {
+        Ok(proto::ThemeMode::Light) => ThemeMode::Light,
+        Ok(proto::ThemeMode::Dark) => ThemeMode::Dark,
+        _ => ThemeMode::Auto,
     }
 }
 
@@ -248,11 +282,7 @@ fn outcome(operation: &Operation, invite: Option<&str>, links: &Links, request_i
     }
     if let Some(failure) = &operation.saga.failure {
         let reason = Reason::parse(&failure.reason).unwrap_or(Reason::FailedPrecondition);
-        let text = format!(
-            "The step {} failed: {} Everything it made was removed.",
-            failure.step.as_str(),
-            sentence(&failure.message)
-        );
+        let text = failure_text(failure);
         let error = Error::new(reason, text)
             .meta("step", failure.step.as_str())
             .meta("cause", failure.reason.as_str());
@@ -272,6 +302,15 @@ fn outcome(operation: &Operation, invite: Option<&str>, links: &Links, request_i
         }
         _ => any("tenantry.registry.v1.Tenant", &tenant.unwrap_or_default()),
     }))
+}
+
+/// Why an operation failed, for people.
+pub(super) fn failure_text(failure: &Failure) -> String {
+    format!(
+        "The step {} failed: {} Everything it made was removed.",
+        failure.step.as_str(),
+        sentence(&failure.message)
+    )
 }
 
 fn sentence(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! gRPC in and out: message -> command, call, result -> message. No decisions, no SQL.
 
 mod branding;
+mod clones;
 mod convert;
 mod domains;
 mod operations;
@@ -9,6 +10,7 @@ mod routes;
 mod tenants;
 
 pub use branding::BrandingRpc;
+pub use clones::CloneRpc;
 pub use convert::Links;
 pub use domains::DomainRpc;
 pub use operations::OperationRpc;

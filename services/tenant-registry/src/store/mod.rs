@@ -9,7 +9,10 @@ mod plan;
 mod route;
 mod tenant;
 
-pub use branding::{branding_fetch, branding_put};
+pub use branding::{
+    Draft, branding_fetch, branding_put, draft_clear, draft_fetch, draft_put, revision_fetch, revision_insert,
+    revision_list,
+};
 pub use command::{command_send, command_waits};
 pub use custom_domain::{domain_count, domain_delete, domain_insert, domain_list, domain_of_tenant, domain_verify};
 pub use operation::{

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use tenantry_db::{SystemTx, query};
 use tenantry_kernel::{Error, Limits, Reason, Result};
 
-const COLUMNS: &str =
-    "plan_id, display_name, requests_per_second, burst, users, object_types, records, api_keys, features, version";
+const COLUMNS: &str = "plan_id, display_name, requests_per_second, burst, users, object_types, records, api_keys, features, requests_per_month, version";
 
 /// Adds a plan.
 ///
@@ -16,8 +15,8 @@ const COLUMNS: &str =
 /// `ALREADY_EXISTS`.
 pub async fn plan_insert(tx: &mut SystemTx, plan: &Plan) -> Result<Plan> {
     let sql = format!(
-        "INSERT INTO registry.plans (plan_id, display_name, requests_per_second, burst, users, object_types, records, api_keys, features) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {COLUMNS}"
+        "INSERT INTO registry.plans (plan_id, display_name, requests_per_second, burst, users, object_types, records, api_keys, features, requests_per_month) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING {COLUMNS}"
     );
     let inserted = tx
         .fetch_one(bind(query(sql), plan))
@@ -80,7 +79,7 @@ pub async fn plan_list(tx: &mut SystemTx, after: &str, limit: i64) -> Result<Vec
 pub async fn plan_update(tx: &mut SystemTx, plan: &Plan) -> Result<Plan> {
     let sql = format!(
         "UPDATE registry.plans SET display_name = $2, requests_per_second = $3, burst = $4, users = $5, object_types = $6, records = $7, \
-         api_keys = $8, features = $9, version = version + 1, update_time = pg_catalog.now() WHERE plan_id = $1 RETURNING {COLUMNS}"
+         api_keys = $8, features = $9, requests_per_month = $10, version = version + 1, update_time = pg_catalog.now() WHERE plan_id = $1 RETURNING {COLUMNS}"
     );
     decode(&tx.fetch_one(bind(query(sql), plan)).await?)
 }
@@ -97,6 +96,7 @@ fn bind(sql: tenantry_db::Query<'static>, plan: &Plan) -> tenantry_db::Query<'st
         .bind(i64::try_from(limits.records).unwrap_or(i64::MAX))
         .bind(i64::from(limits.api_keys))
         .bind(features)
+        .bind(i64::try_from(limits.requests_per_month).unwrap_or(i64::MAX))
 }
 
 fn decode(row: &PgRow) -> Result<Plan> {
@@ -118,6 +118,7 @@ pub(super) fn limits(row: &PgRow) -> Result<Limits> {
         object_types: u32_col(row, "object_types")?,
         records: u64::try_from(col::<i64>(row, "records")?).map_err(Error::internal)?,
         api_keys: u32_col(row, "api_keys")?,
+        requests_per_month: u64::try_from(col::<i64>(row, "requests_per_month")?).map_err(Error::internal)?,
     })
 }
 

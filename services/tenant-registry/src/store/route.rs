@@ -5,12 +5,12 @@ use super::{col, placement_parse, plan, text_col};
 use crate::domain::TenantState;
 use sqlx::postgres::PgRow;
 use tenantry_db::{SystemTx, Tx, query};
-use tenantry_kernel::{Brand, Error, Result, TenantId, TenantRoute};
+use tenantry_kernel::{Brand, Error, Result, TenantId, TenantRoute, ThemeMode};
 use uuid::Uuid;
 
 const SELECT: &str = "SELECT t.tenant_id, t.slug, t.display_name, t.state, t.epoch, t.placement, t.cell, t.plan_id, \
-     p.requests_per_second, p.burst, p.users, p.object_types, p.records, p.api_keys, p.features, \
-     b.display_name AS brand_name, b.primary_color, b.support_uri, \
+     p.requests_per_second, p.burst, p.users, p.object_types, p.records, p.api_keys, p.requests_per_month, p.features, \
+     b.display_name AS brand_name, b.primary_color, b.support_uri, b.theme_mode, \
      ARRAY(SELECT d.domain FROM registry.domains d WHERE d.tenant_id = t.tenant_id AND d.state = 'verified' ORDER BY d.domain) AS domains \
      FROM registry.tenants t JOIN registry.plans p ON p.plan_id = t.plan_id \
      LEFT JOIN registry.branding b ON b.tenant_id = t.tenant_id";
@@ -176,6 +176,9 @@ fn decode(row: &PgRow) -> Result<TenantRoute> {
             },
             primary_color: col::<Option<String>>(row, "primary_color")?.unwrap_or(fallback.primary_color),
             support_uri: col::<Option<String>>(row, "support_uri")?.unwrap_or_default(),
+            theme_mode: col::<Option<String>>(row, "theme_mode")?
+                .and_then(|mode| ThemeMode::parse(&mode))
+                .unwrap_or_default(),
         },
         display_name,
     })

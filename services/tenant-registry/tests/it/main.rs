@@ -2,7 +2,9 @@
 //! where
 //! not the real one is used, the broker is played by the test, which reads the outbox and hands in replies.
 
+mod branding;
 mod broker;
+mod clones;
 mod lists;
 mod routes;
 mod sagas;

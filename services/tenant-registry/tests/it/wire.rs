@@ -10,23 +10,23 @@ use tenantry_api::{
         CreateTenantRequest, CreateTenantResult, GetBrandingRequest, GetOperationRequest, GetTenantRequest,
         ListPlansRequest, LookupRouteRequest, SuspendTenantRequest, Tenant, TenantState, UpdateTenantRequest,
         WaitOperationRequest, WatchRoutesRequest, branding_service_server::BrandingServiceServer,
-        lookup_route_request::By, operation_service_client::OperationServiceClient,
-        operation_service_server::OperationServiceServer, plan_service_client::PlanServiceClient,
-        plan_service_server::PlanServiceServer, route_service_client::RouteServiceClient,
-        route_service_server::RouteServiceServer, tenant_service_client::TenantServiceClient,
-        tenant_service_server::TenantServiceServer,
+        clone_service_server::CloneServiceServer, lookup_route_request::By,
+        operation_service_client::OperationServiceClient, operation_service_server::OperationServiceServer,
+        plan_service_client::PlanServiceClient, plan_service_server::PlanServiceServer,
+        route_service_client::RouteServiceClient, route_service_server::RouteServiceServer,
+        tenant_service_client::TenantServiceClient, tenant_service_server::TenantServiceServer,
     },
 };
 use tenantry_config::Listen;
 use tenantry_kernel::{BoxFuture, Clock, Error, Reason, Role, SystemClock, TenantId, TransactionClaims};
 use tenantry_registry::{
     jobs,
-    rpc::{BrandingRpc, Links, OperationRpc, PlanRpc, RouteRpc, TenantRpc},
+    rpc::{BrandingRpc, CloneRpc, Links, OperationRpc, PlanRpc, RouteRpc, TenantRpc},
 };
 use tenantry_server::{Authenticate, Readiness, Revocations, Server, Shutdown, bearer, error_of};
 use tonic::{Code, Request, transport::Channel};
 
-/// Believes a caller who says "operator", "viewer" or "service".
+/// Believes a caller who says "operator", "viewer", "service" (the gateway) or "backup".
 struct Believer;
 
 impl Authenticate for Believer {
@@ -34,7 +34,7 @@ impl Authenticate for Believer {
         Box::pin(async move {
             let who = bearer(headers)?;
             let id = "0192b0a0-0000-7000-8000-00000000000a";
-            let user = who != "service";
+            let user = !matches!(who, "service" | "backup");
             let role = match who {
                 "operator" => Some(Role::Owner),
                 "viewer" => Some(Role::Viewer),
@@ -46,6 +46,8 @@ impl Authenticate for Believer {
                 aud: "registry".to_owned(),
                 sub: if user {
                     format!("user:{id}")
+                } else if who == "backup" {
+                    "service:backup".to_owned()
                 } else {
                     "service:gateway".to_owned()
                 },
@@ -64,13 +66,13 @@ impl Authenticate for Believer {
     }
 }
 
-struct Wire {
-    channel: Channel,
-    shutdown: Shutdown,
+pub(crate) struct Wire {
+    pub(crate) channel: Channel,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl Wire {
-    async fn over(world: &World) -> Self {
+    pub(crate) async fn over(world: &World) -> Self {
         let free = || {
             TcpListener::bind("127.0.0.1:0")
                 .and_then(|listener| listener.local_addr())
@@ -97,6 +99,11 @@ impl Wire {
             .resolver(world.routes.clone())
             .revocations(revocations)
             .readiness(readiness)
+            .add_service(CloneServiceServer::new(CloneRpc::new(
+                world.tenants.clone(),
+                world.operations.clone(),
+                links.clone(),
+            )))
             .add_service(TenantServiceServer::new(TenantRpc::new(
                 world.tenants.clone(),
                 links.clone(),
@@ -135,7 +142,7 @@ impl Wire {
     }
 }
 
-fn call<T>(who: &str, message: T) -> Request<T> {
+pub(crate) fn call<T>(who: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request
         .metadata_mut()

@@ -130,8 +130,8 @@ impl World {
                 settings,
             ),
             plans: PlanApp::new(store.clone(), pager.clone(), sagas.clone()),
-            domains: DomainApp::new(store.clone(), pager.clone(), sagas.clone(), shared),
-            branding: BrandingApp::new(store.clone(), sagas.clone()),
+            domains: DomainApp::new(store.clone(), pager.clone(), sagas.clone(), shared.clone()),
+            branding: BrandingApp::new(store.clone(), pager.clone(), sagas.clone(), shared),
             operations: OperationApp::new(store.clone(), pager, keys),
             url,
             admin,
@@ -185,10 +185,12 @@ impl World {
     /// What the relay would publish now, with the service it is for.
     pub(crate) async fn take_commands(&self) -> Vec<(String, SagaCommand)> {
         let mut conn = self.connect("postgres").await;
-        let rows = sqlx::query("DELETE FROM registry.outbox RETURNING id, routing_key, payload")
-            .fetch_all(&mut conn)
-            .await
-            .unwrap();
+        let rows = sqlx::query(
+            "DELETE FROM registry.outbox WHERE exchange LIKE '%commands' RETURNING id, routing_key, payload",
+        )
+        .fetch_all(&mut conn)
+        .await
+        .unwrap();
         rows.iter()
             .map(|row| {
                 let command = SagaCommand::decode(row.get::<Vec<u8>, _>("payload").as_slice()).unwrap();
@@ -270,6 +272,7 @@ pub(crate) fn operator() -> Ctx {
         object_types: 1,
         records: 1,
         api_keys: 1,
+        requests_per_month: 0,
     };
     call(
         Arc::new(TenantRoute {

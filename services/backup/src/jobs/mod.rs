@@ -1,0 +1,8 @@
+//! Work that no request waits for: operations in steps, the schedule, retention, tenants that are gone.
+
+pub mod capture;
+pub mod janitor;
+pub mod restore;
+pub mod run;
+pub mod scheduler;
+pub mod worker;

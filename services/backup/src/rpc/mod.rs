@@ -1,0 +1,53 @@
+//! gRPC: proto to command, call, result to proto. No rules, no SQL.
+
+pub mod fleet;
+pub mod operation;
+pub mod snapshot;
+
+use crate::app::once::Once;
+use chrono::{DateTime, Utc};
+use prost::Message;
+use prost_types::Timestamp;
+use tenantry_kernel::{Error, Result};
+use uuid::Uuid;
+
+/// The idempotency key of a request. `bare` is the request without it: what a repetition must agree with.
+fn once(method: &'static str, request_id: &str, bare: &impl Message) -> Result<Option<Once>> {
+    if request_id.is_empty() {
+        return Ok(None);
+    }
+    if request_id.len() > 128 || request_id.bytes().any(|b| !b.is_ascii_graphic()) {
+        return Err(Error::invalid_field(
+            "request_id",
+            "must be at most 128 visible ASCII characters, for example a UUID",
+        ));
+    }
+    let fingerprint = tenantry_crypto::token::sha256(&bare.encode_to_vec());
+    Ok(Some(Once {
+        method,
+        key: request_id.to_owned(),
+        fingerprint,
+    }))
+}
+
+/// `snapshots/{snapshot}`
+fn snapshot_name(name: &str) -> Result<Uuid> {
+    let ids = tenantry_api::parse_name("snapshots/*", name)
+        .ok_or_else(|| Error::invalid_field("name", "must be snapshots/{snapshot}"))?;
+    ids[0].parse().map_err(|_| Error::not_found())
+}
+
+/// `operations/backup-{id}`
+fn operation_name(name: &str) -> Result<Uuid> {
+    let shape = || Error::invalid_field("name", "must be operations/backup-{id}");
+    let ids = tenantry_api::parse_name("operations/*", name).ok_or_else(shape)?;
+    let id = ids[0].strip_prefix("backup-").and_then(|id| id.parse().ok());
+    id.ok_or_else(Error::not_found)
+}
+
+fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp {
+        seconds: time.timestamp(),
+        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
+    }
+}

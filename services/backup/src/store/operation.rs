@@ -1,0 +1,233 @@
+//! Operations: made by requests and the scheduler, claimed by workers over all tenants, moved on inside the tenant's
+//! own transactions.
+
+use super::{corrupt, json};
+use crate::domain::operation::{Checkpoint, Operation, State, Verb};
+use serde_json::Value as Json;
+use sqlx::Row;
+use std::time::Duration;
+use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
+use tenantry_kernel::{Error, Reason, Result, TenantId};
+use uuid::Uuid;
+
+const COLUMNS: &str = "o.id, o.verb, o.snapshot_id, o.state, o.step, o.attempt, o.last_error, o.done_units, o.total_units, \
+                       o.cancel_requested, o.input, o.checkpoint, o.result, o.creator, o.create_time, o.update_time";
+
+/// A claimed operation: whoever holds `owner` may move it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub operation: Uuid,
+    /// This claim; another one takes it away.
+    pub owner: Uuid,
+    /// Which try this is.
+    pub attempt: i32,
+}
+
+/// Adds a running operation.
+///
+/// # Errors
+/// As every statement.
+pub async fn insert(tx: &mut impl Statements, tenant: TenantId, operation: &Operation) -> Result<()> {
+    let sql = "INSERT INTO backup.operations (tenant_id, id, verb, snapshot_id, state, step, input, creator, create_time, update_time) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+    let insert = query(sql)
+        .bind(tenant.uuid())
+        .bind(operation.id)
+        .bind(operation.verb.as_str())
+        .bind(operation.snapshot)
+        .bind(operation.state.as_str())
+        .bind(operation.step.clone())
+        .bind(json(&operation.input)?)
+        .bind(operation.creator.clone())
+        .bind(operation.create_time);
+    tx.execute(insert).await.map(|_| ())
+}
+
+/// One operation.
+///
+/// # Errors
+/// As every statement.
+pub async fn fetch(tx: &mut Tx, id: Uuid) -> Result<Option<Operation>> {
+    let sql = format!("SELECT {COLUMNS} FROM backup.operations o WHERE o.tenant_id = $1 AND o.id = $2");
+    let row = tx.fetch_optional(query(sql).bind(tx.tenant().uuid()).bind(id)).await?;
+    row.as_ref().map(decode).transpose()
+}
+
+/// Operations, newest first (ids are time-ordered), behind `before`.
+///
+/// # Errors
+/// As every statement.
+pub async fn list(tx: &mut Tx, before: Option<Uuid>, limit: i64) -> Result<Vec<Operation>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM backup.operations o WHERE o.tenant_id = $1 AND ($2 IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3"
+    );
+    let rows = tx
+        .fetch_all(query(sql).bind(tx.tenant().uuid()).bind(before).bind(limit))
+        .await?;
+    rows.iter().map(decode).collect()
+}
+
+/// Whether a running operation works on a snapshot.
+///
+/// # Errors
+/// As every statement.
+pub async fn works_on(tx: &mut Tx, snapshot: Uuid) -> Result<bool> {
+    let sql = "SELECT true FROM backup.operations o WHERE o.tenant_id = $1 AND o.snapshot_id = $2 AND o.state = 'running' LIMIT 1";
+    let row = tx
+        .fetch_optional(query(sql).bind(tx.tenant().uuid()).bind(snapshot))
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Asks a running operation to stop; whether it exists.
+///
+/// # Errors
+/// As every statement.
+pub async fn request_cancel(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    let sql = "UPDATE backup.operations o SET cancel_requested = o.cancel_requested OR o.state = 'running' WHERE o.tenant_id = $1 AND o.id = $2";
+    Ok(tx.execute(query(sql).bind(tx.tenant().uuid()).bind(id)).await? == 1)
+}
+
+/// Leases up to `limit` due operations for `lease`: the oldest of each tenant, and none of a tenant that has one in work,
+/// so that a restore never meets another one half way.
+///
+/// # Errors
+/// As every statement.
+pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) -> Result<Vec<Claim>> {
+    let sql = "WITH due AS (SELECT o.tenant_id, o.id, pg_catalog.row_number() OVER (PARTITION BY o.tenant_id ORDER BY o.id) AS turn \
+                            FROM backup.operations o WHERE o.state = 'running' AND o.next_time <= pg_catalog.now() \
+                              AND NOT EXISTS (SELECT FROM backup.operations b WHERE b.tenant_id = o.tenant_id AND b.state = 'running' \
+                                                AND b.lease_owner IS NOT NULL AND b.next_time > pg_catalog.now()) LIMIT 1000), \
+                    picked AS (SELECT o.tenant_id, o.id FROM backup.operations o JOIN due d ON d.tenant_id = o.tenant_id AND d.id = o.id \
+                               WHERE d.turn = 1 AND o.state = 'running' AND o.next_time <= pg_catalog.now() ORDER BY o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED) \
+               UPDATE backup.operations o SET lease_owner = $1, attempt = o.attempt + 1, next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $3) \
+               FROM picked p WHERE o.tenant_id = p.tenant_id AND o.id = p.id RETURNING o.tenant_id, o.id, o.attempt";
+    let rows = tx
+        .fetch_all(query(sql).bind(owner).bind(limit).bind(lease.as_secs_f64()))
+        .await?;
+    let decode = |row: &PgRow| {
+        Ok(Claim {
+            tenant: TenantId::from_uuid(row.try_get(0)?),
+            operation: row.try_get(1)?,
+            owner,
+            attempt: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(decode).collect::<sqlx::Result<_>>().map_err(map_error)
+}
+
+/// Moves a claimed operation on and renews the lease; answers whether somebody asked it to stop.
+///
+/// # Errors
+/// `CONFLICT` where the claim was lost; the transaction must not commit then.
+pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i64, lease: Duration) -> Result<bool> {
+    let sql = "UPDATE backup.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
+                      attempt = CASE WHEN o.step = $4 THEN o.attempt ELSE 1 END, \
+                      next_time = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $7) \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running' RETURNING o.cancel_requested";
+    let advance = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(step.to_owned())
+        .bind(done)
+        .bind(total)
+        .bind(lease.as_secs_f64());
+    match tx.fetch_optional(advance).await? {
+        Some(row) => row.try_get(0).map_err(map_error),
+        None => Err(lost()),
+    }
+}
+
+/// Keeps what was done before the next step begins.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn checkpoint(tx: &mut Tx, claim: &Claim, checkpoint: &Checkpoint) -> Result<()> {
+    let sql = "UPDATE backup.operations o SET checkpoint = $4 \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let write = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(json(checkpoint)?);
+    held(tx.execute(write).await?)
+}
+
+/// Ends a claimed operation.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn finish(tx: &mut Tx, claim: &Claim, state: State, result: &Json, last_error: &str) -> Result<()> {
+    let sql = "UPDATE backup.operations o SET state = $4, result = $5, last_error = $6, update_time = pg_catalog.clock_timestamp(), lease_owner = NULL \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let finish = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(state.as_str())
+        .bind(result.clone())
+        .bind(last_error.to_owned());
+    held(tx.execute(finish).await?)
+}
+
+/// Gives a claimed operation back, due again after `delay`.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Duration) -> Result<()> {
+    let sql = "UPDATE backup.operations o SET last_error = $4, lease_owner = NULL, update_time = pg_catalog.now(), \
+                      next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $5) \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let retry = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(last_error.to_owned())
+        .bind(delay.as_secs_f64());
+    held(tx.execute(retry).await?)
+}
+
+fn held(rows: u64) -> Result<()> {
+    if rows == 1 { Ok(()) } else { Err(lost()) }
+}
+
+fn lost() -> Error {
+    Error::new(Reason::Conflict, "Another worker has taken the operation over.")
+}
+
+fn decode(row: &PgRow) -> Result<Operation> {
+    let text = |at: usize| row.try_get::<String, _>(at).map_err(map_error);
+    let value = |at: usize| row.try_get::<Json, _>(at).map_err(map_error);
+    let bad = || corrupt("an operation");
+    let (verb, state) = (
+        Verb::parse(&text(1)?).ok_or_else(bad)?,
+        State::parse(&text(3)?).ok_or_else(bad)?,
+    );
+    let input = serde_json::from_value(value(10)?).map_err(Error::internal)?;
+    let checkpoint = serde_json::from_value(value(11)?).map_err(Error::internal)?;
+    let read = || -> sqlx::Result<Operation> {
+        Ok(Operation {
+            id: row.try_get(0)?,
+            verb,
+            snapshot: row.try_get(2)?,
+            state,
+            step: row.try_get(4)?,
+            attempt: row.try_get(5)?,
+            last_error: row.try_get(6)?,
+            done_units: row.try_get(7)?,
+            total_units: row.try_get(8)?,
+            cancel_requested: row.try_get(9)?,
+            input,
+            checkpoint,
+            result: row.try_get(12)?,
+            creator: row.try_get(13)?,
+            create_time: row.try_get(14)?,
+            update_time: row.try_get(15)?,
+        })
+    };
+    read().map_err(map_error)
+}
