@@ -47,7 +47,13 @@ run_one() {
       client node-typescript node "$OUT/node/dist/connect_client.js"
       client node-grpc-js node "$OUT/node/dist/grpc_js_client.js"
       ;;
-    browser) [ -d "$OUT/node/dist" ] || node_stubs && client browser node "$OUT/node/dist/sign_in_page.js" ;;
+    browser)
+      node_stubs
+      client browser node "$OUT/node/dist/sign_in_page.js"
+      client tenant-pages node "$OUT/node/dist/tenant_pages.js"
+      client operator-pages node "$OUT/node/dist/operator_pages.js"
+      client branding-page node "$OUT/node/dist/branding_page.js"
+      ;;
     *) echo "error: no client '$1'" >&2 && return 1 ;;
   esac || failed+=("$1")
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     app::limits::Settings,
+    clients::SERVICES,
     domain::host::{Host, HostRules},
 };
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use std::{
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
-use tenantry_config::{ConfigError, Endpoint, GatewayListen, Identity, Redis, Telemetry};
+use tenantry_config::{Amqp, ConfigError, Endpoint, GatewayListen, Identity, Metering, Redis, Telemetry};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,11 +26,20 @@ pub struct Config {
     pub registry: Endpoint,
     /// The business service.
     pub business: Endpoint,
+    /// The backup service.
+    pub backup: Endpoint,
+    /// The monitoring service.
+    pub monitoring: Endpoint,
     /// How the gateway proves itself to auth.
     pub identity: Identity,
     /// Not used yet: counters are this process's own.
     #[serde(default)]
     pub redis: Option<Redis>,
+    /// Carries what tenants used to monitoring.
+    pub amqp: Amqp,
+    /// How often.
+    #[serde(default)]
+    pub metering: Metering,
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: Telemetry,
@@ -55,6 +65,9 @@ pub struct Config {
 pub struct Upstream {
     /// Where it listens.
     pub endpoint: String,
+    /// Accepts `http://` to another machine, as for our own services.
+    #[serde(default)]
+    pub plaintext: bool,
     /// Its encoded `FileDescriptorSet` with imports: methods, policies, REST bindings.
     pub descriptors: PathBuf,
 }
@@ -103,10 +116,14 @@ impl Config {
         self.auth.validate("auth", self.dev)?;
         self.registry.validate("registry", self.dev)?;
         self.business.validate("business", self.dev)?;
+        self.backup.validate("backup", self.dev)?;
+        self.monitoring.validate("monitoring", self.dev)?;
+        self.amqp.validate("amqp", self.dev)?;
+        self.metering.validate("metering")?;
         self.identity.validate("identity", self.dev)?;
         self.telemetry.validate("telemetry", self.dev)?;
         for (name, upstream) in &self.upstreams {
-            if ["auth", "registry", "business"].contains(&name.as_str()) {
+            if SERVICES.contains(&name.as_str()) {
                 return Err(ConfigError::invalid(
                     format!("upstreams.{name}"),
                     "has a section of its own; choose another name",
@@ -114,6 +131,7 @@ impl Config {
             }
             let endpoint = Endpoint {
                 endpoint: upstream.endpoint.clone(),
+                plaintext: upstream.plaintext,
             };
             endpoint.validate(&format!("upstreams.{name}"), self.dev)?;
         }

@@ -27,13 +27,13 @@ pub use wiring::run;
 /// Everything the public port answers, from the table that dispatches.
 #[must_use]
 pub fn routes() -> Vec<RouteInfo> {
-    domain::table::Table::load(&tenantry_api::Methods::load()).infos()
+    domain::table::Table::load(&tenantry_api::Methods::load(), &edge::pages::specs()).infos()
 }
 
 /// The OpenAPI 3.1 document.
 #[must_use]
 pub fn open_api() -> serde_json::Value {
     let methods = tenantry_api::Methods::load();
-    let table = domain::table::Table::load(&methods);
+    let table = domain::table::Table::load(&methods, &edge::pages::specs());
     domain::openapi::document(&methods, &table)
 }

@@ -3,19 +3,22 @@
 
 use crate::{
     Config,
-    app::{credentials::Credentials, gate::Gate, limits::Limiters},
-    clients::{Auth, Tokens, Upstreams},
+    app::{credentials::Credentials, gate::Gate, limits::Limiters, quotas::Quotas},
+    clients::{self, Auth, Tokens, Upstreams},
     config::Upstream,
     domain::{openapi, table::Table},
-    edge::{Edge, grpc, listener},
+    edge::{Edge, grpc, listener, pages},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tenantry_api::Methods;
-use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds};
+use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds, probe};
+use tenantry_messaging::{Bus, Topology};
+use tenantry_metering::{Meter, Reporter};
 use tenantry_server::{Faults, Peers, Readiness, Shutdown, channel, serve_admin};
 use tenantry_telemetry::RequestMetrics;
 use tenantry_tenancy::{TenantRouter, TokenSource};
 use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 /// What [`edge`] needs of the world outside.
@@ -30,6 +33,10 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Request ids.
     pub ids: Arc<dyn Ids>,
+    /// What each tenant uses.
+    pub meter: Arc<Meter>,
+    /// Who is over a quota.
+    pub quotas: Arc<Quotas>,
 }
 
 /// The edge over a world.
@@ -42,14 +49,15 @@ pub async fn edge(config: &Config, world: World) -> Result<Edge, Error> {
         .iter()
         .try_fold(Methods::load(), |methods, encoded| methods.with_descriptors(encoded));
     let methods = methods.map_err(Error::internal)?;
-    let table = Table::load(&methods);
+    let table = Table::load(&methods, &pages::specs());
     let open_api = serde_json::to_vec(&openapi::document(&methods, &table)).map_err(Error::internal)?;
     Ok(Edge {
         gate: Gate {
             hosts: config.host_rules(),
             resolver: world.resolver,
-            credentials: Arc::new(Credentials::new(world.tokens, world.clock)),
+            credentials: Arc::new(Credentials::new(world.tokens, Arc::clone(&world.clock))),
             limiters: Limiters::new(config.limit_settings()),
+            quotas: world.quotas,
             upstreams: world.upstreams,
         },
         builtin: grpc::builtin(&methods, &own).await?,
@@ -57,7 +65,9 @@ pub async fn edge(config: &Config, world: World) -> Result<Edge, Error> {
         table,
         open_api: open_api.into(),
         ids: world.ids,
+        clock: world.clock,
         metrics: RequestMetrics::new(),
+        meter: world.meter,
         trusted_proxies: config.trusted_proxies.clone(),
         in_flight: Semaphore::new(config.limits.in_flight),
     })
@@ -91,6 +101,8 @@ pub async fn run(config: &Config) -> Result<(), Error> {
         auth: channel(&config.auth.endpoint)?,
         registry: channel(&config.registry.endpoint)?,
         business: channel(&config.business.endpoint)?,
+        backup: channel(&config.backup.endpoint)?,
+        monitoring: channel(&config.monitoring.endpoint)?,
         own: own_upstreams(config)?,
     };
     let issuer = peers.clone();
@@ -102,6 +114,8 @@ pub async fn run(config: &Config) -> Result<(), Error> {
     let routes = readiness.latch("routes");
     router.watch(stop.clone(), move || routes.release());
 
+    let meter = Arc::new(Meter::new(Arc::clone(&clock)));
+    let quotas = Arc::new(Quotas::new(Arc::clone(&clock)));
     let tokens = Arc::new(Auth(peers.clone()));
     let edge = Arc::new(
         edge(
@@ -109,17 +123,42 @@ pub async fn run(config: &Config) -> Result<(), Error> {
             World {
                 resolver: router,
                 tokens,
-                upstreams,
-                clock,
+                upstreams: upstreams.clone(),
+                clock: Arc::clone(&clock),
                 ids: Arc::new(SystemIds),
+                meter: Arc::clone(&meter),
+                quotas: Arc::clone(&quotas),
             },
         )
         .await?,
     );
+    in_flight(&edge, config.limits.in_flight);
     edge.gate.credentials.follow(&peers.revocations(), stop.clone());
     tracing::info!(service = "gateway", %address, admin = %config.listen.admin, "serving");
+    let following = clients::quotas::follow(quotas, upstreams.monitoring, peers, stop.clone());
+    let following = tokio::spawn(following);
+    let bus = Bus::connect(config.amqp.url.expose(), "gateway", Topology::publisher("gateway"))?;
+    // Reports end after the last request: what it used is still counted.
+    let counted = CancellationToken::new();
+    let reporter = Reporter::new("gateway", meter, &bus, Arc::new(SystemIds));
+    let reporting = tokio::spawn(reporter.run(config.metering.interval(), counted.clone()));
     listener::serve(listener, edge, config.limits.connections, stop).await;
+    counted.cancel();
+    // A task that panicked has said so itself.
+    let _ended = tokio::join!(reporting, following);
+    bus.close().await;
     Ok(())
+}
+
+/// How full the house is.
+fn in_flight(edge: &Arc<Edge>, max: usize) {
+    let seen = Arc::downgrade(edge);
+    probe::gauge("tenantry_in_flight", "Requests in work", &[], move || {
+        let edge = seen.upgrade()?;
+        Some(max.saturating_sub(edge.in_flight.available_permits()) as f64)
+    });
+    let help = "Requests in work before more are refused";
+    probe::gauge("tenantry_in_flight_max", help, &[], move || Some(max as f64));
 }
 
 /// Descriptor sets of the installation's own services.

@@ -81,7 +81,7 @@ impl Credentials {
     /// Forgets one credential: its owner signed out here and must see it at once, not when the news comes back.
     pub async fn forget_one(&self, credential: &Credential, tenant: TenantId) {
         let hash = tenantry_crypto::token::sha256(credential.expose().as_bytes());
-        for audience in ["auth", "business", "registry"] {
+        for audience in crate::clients::SERVICES {
             self.known.invalidate(&(hash, audience, None)).await;
             self.known.invalidate(&(hash, audience, Some(tenant))).await;
         }

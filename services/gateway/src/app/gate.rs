@@ -7,6 +7,7 @@ use super::{
     credentials::{Credentials, claimed_tenant},
     guard::{self, Violation},
     limits::{Held, Limiters},
+    quotas::Quotas,
     visitor::{Place, Visitor},
 };
 use crate::{
@@ -24,6 +25,7 @@ use tenantry_kernel::{Brand, Error, Limits, Placement, Reason, Resolve, Result, 
 use tokio::time::Instant;
 use tonic::{body::Body, transport::Channel};
 use tower::{Service, ServiceExt};
+use tracing::Instrument;
 
 /// For auth's own counters by address. Reserved: a client's own is never passed on.
 const CLIENT_HEADER: &str = "x-tenantry-client-ip";
@@ -43,6 +45,8 @@ pub struct Gate {
     pub credentials: Arc<Credentials>,
     /// Counters.
     pub limiters: Limiters,
+    /// Who is over a quota.
+    pub quotas: Arc<Quotas>,
     /// Connections.
     pub upstreams: Upstreams,
 }
@@ -124,6 +128,7 @@ impl Gate {
             _ => self.private(visitor, expected, audience).await?,
         };
         note(visitor, &route);
+        self.quotas.check(&route, method)?;
         let (state, held) = self.limiters.tenant(&route).await;
         // Set once: the first call of a page counts.
         let _ = visitor.trail.rate.set(state);
@@ -207,13 +212,19 @@ impl Gate {
     pub async fn forward(&self, visitor: &Visitor, pass: Pass, body: Body, violation: Violation) -> Response<Body> {
         let time = deadline::of(&pass.method, visitor.wish);
         let until = time.and_then(|time| Instant::now().checked_add(time));
-        let request = outgoing(visitor, &pass, body, time);
+        let span = client_span(visitor, &pass.method);
+        let request = span.in_scope(|| outgoing(visitor, &pass, body, time));
+        let sending = send(pass.channel, request).instrument(span.clone());
         let answer = match until {
-            Some(until) => tokio::time::timeout_at(until, send(pass.channel, request))
+            Some(until) => tokio::time::timeout_at(until, sending)
                 .await
                 .unwrap_or_else(|_| Err(error::deadline_exceeded())),
-            None => send(pass.channel, request).await,
+            None => sending.await,
         };
+        if answer.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        drop(span);
         if let (SIGN_OUT, Some(credential), Some(tenant)) = (
             pass.method.permission.as_str(),
             &visitor.credential,
@@ -226,6 +237,26 @@ impl Gate {
             Err(error) => refuse(visitor, &error),
         }
     }
+}
+
+/// The call to the service as the gateway sees it: the service's own span is its child.
+fn client_span(visitor: &Visitor, method: &Method) -> tracing::Span {
+    let (service, name) = method.full_name.rsplit_once('/').unwrap_or(("", &method.full_name));
+    let span = tracing::info_span!(
+        "call",
+        otel.name = %method.full_name,
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = name,
+        request.id = %visitor.request_id,
+        tenant.id = tracing::field::Empty,
+    );
+    if let Some(tenant) = visitor.trail.tenant.get() {
+        span.record("tenant.id", tracing::field::display(tenant));
+    }
+    span
 }
 
 async fn send(mut channel: Channel, request: Request<Body>) -> Result<Response<Body>> {
@@ -359,6 +390,7 @@ pub fn platform_route() -> TenantRoute {
             object_types: 0,
             records: 0,
             api_keys: 0,
+            requests_per_month: 0,
         },
         features: BTreeSet::new(),
         brand: Brand {

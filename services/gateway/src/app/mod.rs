@@ -5,4 +5,5 @@ pub mod credentials;
 pub mod gate;
 pub mod guard;
 pub mod limits;
+pub mod quotas;
 pub mod visitor;

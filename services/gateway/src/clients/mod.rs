@@ -1,6 +1,8 @@
 //! Typed clients of the services behind the gateway. What the rest of the crate sees are two narrow edges: who a
 //! credential is ([`Tokens`]), and the connections that calls are sent on ([`Upstreams`]).
 
+pub mod quotas;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenantry_api::auth::ExchangeCredentialRequest;
 use tenantry_kernel::{BoxFuture, Error, Reason, Result, TenantId};
@@ -109,6 +111,9 @@ fn mismatch() -> Error {
     )
 }
 
+/// The services behind the gateway; each is an audience of transaction tokens.
+pub const SERVICES: [&str; 5] = ["auth", "registry", "business", "backup", "monitoring"];
+
 /// Connections to the services.
 #[derive(Clone)]
 pub struct Upstreams {
@@ -118,6 +123,10 @@ pub struct Upstreams {
     pub registry: Channel,
     /// business
     pub business: Channel,
+    /// backup
+    pub backup: Channel,
+    /// monitoring
+    pub monitoring: Channel,
     /// Services of the installation's own, by name.
     pub own: Arc<BTreeMap<&'static str, Channel>>,
 }
@@ -133,6 +142,8 @@ impl Upstreams {
             "auth" => Some((&self.auth, "auth")),
             "registry" => Some((&self.registry, "registry")),
             "business" => Some((&self.business, "business")),
+            "backup" => Some((&self.backup, "backup")),
+            "monitoring" => Some((&self.monitoring, "monitoring")),
             own => self.own.get_key_value(own).map(|(name, channel)| (channel, *name)),
         }
     }

@@ -167,8 +167,8 @@ fn state(reason: Reason) -> Option<Text> {
         ),
         Reason::Conflict => ("A concurrent change won.", "Repeat the request."),
         Reason::QuotaExceeded => (
-            "A limit of the organisation's plan is reached.",
-            "Delete what is not needed or ask the operator for a larger plan.",
+            "A limit of the organisation's plan is reached; the message names it.",
+            "Delete what is not needed, wait for the next month where requests are counted, or ask the operator for a larger plan.",
         ),
         Reason::RateLimited => (
             "More requests came than the organisation's plan allows.",
@@ -177,6 +177,14 @@ fn state(reason: Reason) -> Option<Text> {
         Reason::FeatureNotInPlan => (
             "The organisation's plan does not include this feature.",
             "Ask the operator for a plan that does.",
+        ),
+        Reason::SnapshotCorrupt => (
+            "An object of the snapshot is damaged or missing; the message names it.",
+            "Restore another snapshot. The operator can look for the object's older version in the bucket.",
+        ),
+        Reason::SnapshotNotReady => (
+            "The snapshot is being written or removed, or did not come to be.",
+            "Wait for its operation, or choose a snapshot whose state is READY.",
         ),
         Reason::ResumeTokenExpired => (
             "The change stream is no longer kept back to this token.",

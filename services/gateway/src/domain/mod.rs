@@ -2,7 +2,6 @@
 //! no clocks, no other service; property tests live beside the code.
 
 pub mod catalogue;
-pub mod color;
 pub mod deadline;
 pub mod headers;
 pub mod host;
@@ -13,4 +12,5 @@ pub mod problem;
 pub mod table;
 pub mod template;
 pub mod text;
+pub mod theme;
 pub mod transcode;

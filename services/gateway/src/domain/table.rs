@@ -11,8 +11,6 @@ use tenantry_api::{Access, Method, Methods};
 /// Pages and system routes: what the gateway answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fixed {
-    /// Who am I.
-    Home,
     /// The sign-in form.
     SignInForm,
     /// Its target.
@@ -25,6 +23,10 @@ pub enum Fixed {
     SignOut,
     /// Colours of the host's tenant.
     Theme,
+    /// The console's style sheet, the same for everybody.
+    ConsoleStyle,
+    /// The console's script, the same for everybody.
+    ConsoleScript,
     /// Public keys of the host's tenant.
     Jwks,
     /// The OpenAPI document.
@@ -36,13 +38,14 @@ pub enum Fixed {
 }
 
 const FIXED: &[(Fixed, Kind, &str, &str)] = &[
-    (Fixed::Home, Kind::Page, "GET", "/"),
     (Fixed::SignInForm, Kind::Page, "GET", "/sign-in"),
     (Fixed::SignIn, Kind::Page, "POST", "/sign-in"),
     (Fixed::AcceptForm, Kind::Page, "GET", "/accept"),
     (Fixed::Accept, Kind::Page, "POST", "/accept"),
     (Fixed::SignOut, Kind::Page, "POST", "/sign-out"),
     (Fixed::Theme, Kind::Page, "GET", "/theme.css"),
+    (Fixed::ConsoleStyle, Kind::System, "GET", "/console.css"),
+    (Fixed::ConsoleScript, Kind::System, "GET", "/console.js"),
     (Fixed::Jwks, Kind::System, "GET", "/.well-known/jwks.json"),
     (Fixed::OpenApi, Kind::System, "GET", "/openapi.json"),
     (Fixed::Health, Kind::System, "GET", "/healthz"),
@@ -55,6 +58,31 @@ const UPLOADS: &[(&str, &str, &str)] = &[(
     "/v1/imports:upload",
     "/tenantry.business.v1.ImportService/UploadImport",
 )];
+
+/// On whose host a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Site {
+    /// Everybody's.
+    Any,
+    /// A tenant's, but not the operators'.
+    Tenant,
+    /// The operators'.
+    Operator,
+}
+
+/// A page behind the sign-in, as far as it concerns routing; what answers it is the edge's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSpec {
+    /// HTTP method.
+    pub http: &'static str,
+    /// Path template.
+    pub path: &'static str,
+    /// See [`Site`].
+    pub site: Site,
+    /// The least role it is shown to: 1 viewer, 2 member, 3 admin, 4 owner.
+    pub least: i32,
+}
 
 /// What kind of route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -99,6 +127,8 @@ pub enum Target {
     Call(Binding),
     /// The gateway itself.
     Fixed(Fixed),
+    /// A page behind the sign-in, by its place in the edge's list.
+    Page(usize, PageSpec),
 }
 
 /// One entry.
@@ -126,6 +156,12 @@ pub struct RouteInfo {
     pub grpc_method: Option<String>,
     /// See [`Kind`].
     pub kind: Kind,
+    /// For pages behind the sign-in: on whose host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Site>,
+    /// For pages behind the sign-in: the least role, 1 viewer to 4 owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least_role: Option<i32>,
 }
 
 /// What a look-up found.
@@ -146,16 +182,19 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads the REST routes from the descriptors and adds the fixed ones.
+    /// Reads the REST routes from the descriptors and adds the fixed ones and the pages.
     ///
     /// # Panics
     /// Never in a build that passed its tests: templates come from the descriptors in the binary.
     #[must_use]
-    pub fn load(methods: &Methods) -> Self {
+    pub fn load(methods: &Methods, pages: &[PageSpec]) -> Self {
         let mut routes: Vec<Route> = FIXED
             .iter()
             .map(|(fixed, kind, http, path)| route(http, path, *kind, Target::Fixed(*fixed)))
             .collect();
+        for (at, page) in pages.iter().enumerate() {
+            routes.push(route(page.http, page.path, Kind::Page, Target::Page(at, *page)));
+        }
         let mut all: Vec<&Arc<Method>> = methods
             .iter()
             .filter(|method| method.access != Access::Service)
@@ -196,6 +235,15 @@ impl Table {
         let mut infos: Vec<RouteInfo> = self.routes.iter().map(Route::info).collect();
         infos.sort_by(|a, b| (&a.template, &a.method, &a.grpc_method).cmp(&(&b.template, &b.method, &b.grpc_method)));
         infos
+    }
+
+    /// Whether a browser can be sent to this address: a page that shows something.
+    #[must_use]
+    pub fn shows(&self, address: &str) -> bool {
+        let path = address.split('?').next().and_then(Path::parse);
+        path.is_some_and(
+            |path| matches!(self.find(&HttpMethod::GET, &path), Found::Route(route, _) if route.kind == Kind::Page),
+        )
     }
 
     /// Finds the route of a request.
@@ -251,9 +299,15 @@ impl Route {
     fn info(&self) -> RouteInfo {
         let grpc_method = match &self.target {
             Target::Call(binding) => Some(binding.method.path.clone()),
-            Target::Fixed(_) => None,
+            Target::Fixed(_) | Target::Page(..) => None,
+        };
+        let page = match &self.target {
+            Target::Page(_, page) => Some(page),
+            _ => None,
         };
         RouteInfo {
+            site: page.map(|page| page.site),
+            least_role: page.map(|page| page.least),
             method: self.http.to_string(),
             template: self.template.text().to_owned(),
             grpc_method,
@@ -323,7 +377,13 @@ mod tests {
     use std::collections::HashSet;
 
     fn found(http: &str, path: &str) -> String {
-        let table = Table::load(&Methods::load());
+        let home = PageSpec {
+            http: "GET",
+            path: "/",
+            site: Site::Any,
+            least: 1,
+        };
+        let table = Table::load(&Methods::load(), &[home]);
         match table.find(&http.parse().expect("a method"), &Path::parse(path).expect("a path")) {
             Found::Route(
                 Route {
@@ -339,6 +399,13 @@ mod tests {
                 },
                 _,
             ) => format!("{fixed:?}"),
+            Found::Route(
+                Route {
+                    target: Target::Page(at, _),
+                    ..
+                },
+                _,
+            ) => format!("page {at}"),
             Found::OtherMethods(others) => format!(
                 "405 {}",
                 others.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(",")
@@ -350,7 +417,7 @@ mod tests {
     #[test]
     fn every_public_unary_or_server_streaming_method_has_a_route_and_no_internal_one_has() {
         let methods = Methods::load();
-        let table = Table::load(&methods);
+        let table = Table::load(&methods, &[]);
         let routed: HashSet<String> = table.infos().into_iter().filter_map(|info| info.grpc_method).collect();
         for method in methods.iter() {
             assert_eq!(
@@ -388,7 +455,7 @@ mod tests {
             found("GET", "/v1/tenants/acme"),
             "/tenantry.registry.v1.TenantService/GetTenant"
         );
-        assert_eq!(found("HEAD", "/"), "Home");
+        assert_eq!(found("HEAD", "/"), "page 0");
         assert_eq!(found("GET", "/errors/NOT_FOUND"), "ErrorPage");
         assert_eq!(found("GET", "/v1/nothing"), "404");
         assert_eq!(found("PUT", "/v1/objectTypes/t/records/1"), "405 DELETE,GET,PATCH");

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::sync::LazyLock;
 use tenantry_api::Methods;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::load(&Methods::load()));
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::load(&Methods::load(), &[]));
 
 fn make(http: &str, target: &str, body: &str) -> Result<Json, Error> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -30,6 +30,48 @@ fn make(http: &str, target: &str, body: &str) -> Result<Json, Error> {
         last_event_id: None,
     };
     request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
+}
+
+/// What becomes of the header.
+fn if_match(http: &str, target: &str, etag: &str) -> Result<Json, Error> {
+    let path = Path::parse(target).expect("a path");
+    let found = TABLE.find(&http.parse().expect("a method"), &path);
+    let Found::Route(
+        Route {
+            target: Target::Call(binding),
+            ..
+        },
+        bindings,
+    ) = found
+    else {
+        panic!("{http} {target} has no route")
+    };
+    let parts = Parts {
+        path: &bindings,
+        query: "",
+        body: if http == "PATCH" { b"{}" } else { b"" },
+        idempotency_key: None,
+        if_match: Some(etag),
+        last_event_id: None,
+    };
+    request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
+}
+
+#[test]
+fn if_match_becomes_the_etag_or_is_refused() {
+    let record = "/v1/objectTypes/t/records/1";
+    let deleted = if_match("DELETE", record, "\"7\"").expect("a message");
+    assert_eq!(deleted, json!({"name": "objectTypes/t/records/1", "etag": "\"7\""}));
+    let changed = if_match("PATCH", record, "\"7\"").expect("a message");
+    assert_eq!(changed["record"]["etag"], json!("\"7\""));
+    assert!(if_match("DELETE", record, "*").expect("any").get("etag").is_none());
+    for weak in ["7", "W/\"7\"", "\"7\", \"8\"", "\""] {
+        let refused = if_match("DELETE", record, weak).expect_err(weak);
+        assert_eq!(refused.reason(), Reason::InvalidArgument, "{weak}");
+    }
+    // A method without an etag would ignore the condition and lose somebody's update.
+    let refused = if_match("POST", "/v1/auth:signOut", "\"7\"").expect_err("it has none");
+    assert_eq!(refused.reason(), Reason::InvalidArgument);
 }
 
 fn refused(http: &str, target: &str, body: &str) -> Reason {

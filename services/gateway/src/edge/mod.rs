@@ -2,6 +2,7 @@
 //! whatever it is; read it from top to bottom.
 
 pub mod arrival;
+pub mod counted;
 pub mod frames;
 pub mod grpc;
 pub mod linger;
@@ -29,7 +30,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tenantry_api::Methods;
-use tenantry_kernel::{Error, Ids, Reason, RequestId, Tally};
+use tenantry_kernel::{Clock, Error, Ids, Reason, RequestId, Tally};
+use tenantry_metering::Meter;
 use tenantry_server::{REASON_HEADER, REQUEST_ID_HEADER};
 use tenantry_telemetry::{CanonicalLine, RequestMetrics, canonical_line, set_parent_from};
 use tokio::sync::Semaphore;
@@ -50,8 +52,12 @@ pub struct Edge {
     pub open_api: Bytes,
     /// Request ids.
     pub ids: Arc<dyn Ids>,
+    /// Time, for pages.
+    pub clock: Arc<dyn Clock>,
     /// Counts and times.
     pub metrics: RequestMetrics,
+    /// What each tenant uses.
+    pub meter: Arc<Meter>,
     /// Whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Requests in flight.
@@ -70,7 +76,18 @@ impl Edge {
         let protocol = Protocol::of(request.headers());
         let request_id = self.request_id(request.headers());
         let trail = Arc::new(Trail::default());
-        let span = tracing::info_span!("edge", otel.kind = "server", request.id = %request_id, tenant.id = tracing::field::Empty);
+        let request = request.map(|body| counted::inward(body, &self.meter, &trail));
+        // Never the raw path: it may carry what only the caller may know.
+        let span = tracing::info_span!(
+            "edge",
+            otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = %request.method(),
+            http.route = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty,
+            request.id = %request_id,
+            tenant.id = tracing::field::Empty,
+        );
         set_parent_from(
             &span,
             request
@@ -80,16 +97,17 @@ impl Edge {
         );
         let serving = self.serve(request, peer, protocol, &request_id, &trail);
         // A panic is a bug, but one request's bug: the others go on.
-        let served = AssertUnwindSafe(serving).catch_unwind().instrument(span).await;
+        let served = AssertUnwindSafe(serving).catch_unwind().instrument(span.clone()).await;
         let mut response = served.unwrap_or_else(|_panic| {
             tracing::error!(%request_id, "a request panicked");
             let error = Error::internal("a request panicked");
             let _ = trail.reason.set(error.reason().as_str().to_owned());
             protocol.refuse(&error, &request_id)
         });
+        outcome(&span, &response, &trail);
         self.account(&response, &trail, &request_id, started.elapsed());
         finish(&mut response, &trail, &request_id);
-        response
+        response.map(|body| counted::outward(body, &self.meter, &trail))
     }
 
     async fn serve(
@@ -120,7 +138,7 @@ impl Edge {
         let visitor = match arrival::visitor(self, &parts, peer, request_id, trail).await {
             Ok(visitor) => visitor,
             Err(error) if protocol.is_page(&parts, &self.table) => {
-                return pages::of_nobody(trail, request_id, &error, parts.uri.path());
+                return pages::of_nobody(trail, request_id, &error, &parts);
             }
             Err(error) => return refuse(&error),
         };
@@ -139,7 +157,7 @@ impl Edge {
         given.unwrap_or_else(|| RequestId::from_uuid(self.ids.new_v7()))
     }
 
-    /// The one canonical line and the request metrics.
+    /// The one canonical line, the request metrics, and the tenant's usage.
     fn account(&self, response: &Response<Body>, trail: &Trail, request_id: &RequestId, elapsed: Duration) {
         let grpc = tonic::Status::from_header_map(response.headers()).map(|status| format!("{:?}", status.code()));
         let code = grpc.unwrap_or_else(|| response.status().as_u16().to_string());
@@ -148,18 +166,36 @@ impl Edge {
             .headers()
             .get(REASON_HEADER)
             .and_then(|value| value.to_str().ok());
+        let reason = trail.reason.get().map(String::as_str).or(reason);
         self.metrics.record(route, &code, elapsed.as_secs_f64());
+        if let Some(tenant) = trail.tenant.get() {
+            self.meter
+                .request(*tenant, counted::request(response, trail, reason, elapsed));
+        }
         canonical_line(CanonicalLine {
             service: "gateway",
             method: route,
             code: &code,
-            reason: trail.reason.get().map(String::as_str).or(reason),
+            reason,
             tenant: trail.tenant.get().copied(),
             principal: trail.principal.get().map_or("anonymous", String::as_str),
             request_id: request_id.as_str(),
             elapsed,
             tally: &Tally::default(),
         });
+    }
+}
+
+/// What the span says about the answer.
+fn outcome(span: &tracing::Span, response: &Response<Body>, trail: &Trail) {
+    let route = trail.route.get().map_or("unmatched", String::as_str);
+    tenantry_telemetry::rename(span, route);
+    span.record("http.route", route);
+    span.record("http.response.status_code", response.status().as_u16());
+    let failed = tonic::Status::from_header_map(response.headers())
+        .is_some_and(|status| matches!(status.code(), tonic::Code::Internal | tonic::Code::Unavailable));
+    if response.status().is_server_error() || failed {
+        span.record("otel.status_code", "ERROR");
     }
 }
 

@@ -54,6 +54,7 @@ impl Edge {
         match &way.route.target {
             Target::Fixed(Fixed::Jwks) => system::jwks(&self, &visitor).await,
             Target::Fixed(fixed) => pages::serve(&self, *fixed, request, &visitor).await,
+            Target::Page(at, _) => pages::serve_console(&self, *at, way.bindings.clone(), request, &visitor).await,
             Target::Call(binding) => {
                 let answered = self.rest_call(&way, binding, request, &visitor).await;
                 answered.unwrap_or_else(|error| refuse(&visitor, &error))

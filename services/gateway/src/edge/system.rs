@@ -32,6 +32,8 @@ pub fn without_host(edge: &Edge, request: &Request<Body>, trail: &Trail) -> Opti
     Some(match fixed {
         Fixed::Health => respond::content(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
         Fixed::OpenApi => public(respond::json(edge.open_api.clone())),
+        Fixed::ConsoleStyle => pages::assets::style(request.uri().query().unwrap_or_default()),
+        Fixed::ConsoleScript => pages::assets::script(request.uri().query().unwrap_or_default()),
         _ => reason(bindings.first().map(|(_, value)| value.as_str()).unwrap_or_default()),
     })
 }

@@ -1,6 +1,9 @@
 //! REST and pages from end to end.
 
-use crate::world::{ACME, config, start, start_with, token};
+use crate::{
+    settings::config,
+    world::{ACME, start, start_with, token},
+};
 use tenantry_kernel::Reason;
 
 const GET: &str = "/v1/objectTypes/t/records/1";
@@ -326,11 +329,7 @@ async fn a_person_signs_in_sees_home_and_signs_out() {
     );
     assert!(!page.body.contains("<script") && !page.body.contains("style="));
     let theme = gateway.send("GET /theme.css", host, &[], "").await;
-    assert!(
-        theme.body.contains("--primary:#ffcc00;--on-primary:#000000"),
-        "{}",
-        theme.body
-    );
+    assert!(theme.body.contains("--brand:#ffcc00;"), "{}", theme.body);
 
     let wrong = gateway
         .send(

@@ -3,4 +3,6 @@
 mod flows;
 mod grpc;
 mod isolation;
+mod pages;
+mod settings;
 mod world;

@@ -17,6 +17,7 @@ use tenantry_api::{
         self, GetRecordRequest, GetRecordResponse, Import, ListRecordsRequest, ListRecordsResponse, Record,
         UploadImportRequest, UploadImportResponse, WatchRecordsRequest, WatchRecordsResponse,
         import_service_server::{ImportService, ImportServiceServer},
+        object_type_service_server::ObjectTypeServiceServer,
         record_service_server::{RecordService, RecordServiceServer},
     },
 };
@@ -146,7 +147,7 @@ impl Tokens for Auth {
 pub(crate) type Seen = Arc<Mutex<HashMap<&'static str, MetadataMap>>>;
 
 #[derive(Clone, Default)]
-struct Services(Seen);
+pub(crate) struct Services(Seen);
 
 impl Services {
     fn saw<T>(&self, method: &'static str, request: &Request<T>) {
@@ -191,6 +192,7 @@ impl RecordService for Services {
     ) -> Result<Response<ListRecordsResponse>, Status> {
         self.saw("list", &request);
         let request = request.into_inner();
+        let is_first = request.page_token.is_empty();
         if request.page_size < 0 {
             return Err(status(&Error::invalid_field("page_size", "must not be negative")));
         }
@@ -199,7 +201,7 @@ impl RecordService for Services {
                 name: request.filter,
                 ..Record::default()
             }],
-            next_page_token: "n".into(),
+            next_page_token: if is_first { "n".into() } else { String::new() },
         }))
     }
     async fn watch_records(
@@ -299,10 +301,14 @@ impl SessionService for Services {
         request: Request<GetCurrentSessionRequest>,
     ) -> Result<Response<GetCurrentSessionResponse>, Status> {
         self.saw("current", &request);
+        let of_acme = request
+            .metadata()
+            .get("authorization")
+            .is_some_and(|v| v.to_str().is_ok_and(|t| t.contains(ACME)));
         let user = User {
             email: "ann@acme.example".into(),
             display_name: "Ann <b>".into(),
-            role: auth::Role::Admin.into(),
+            role: if of_acme { auth::Role::Admin } else { auth::Role::Viewer }.into(),
             ..User::default()
         };
         Ok(Response::new(GetCurrentSessionResponse {
@@ -325,31 +331,15 @@ async fn upstream(services: Services) -> SocketAddr {
     let server = tonic::transport::Server::builder()
         .add_service(RecordServiceServer::new(services.clone()))
         .add_service(ImportServiceServer::new(services.clone()))
+        .add_service(ObjectTypeServiceServer::new(services.clone()))
         .add_service(LoginServiceServer::new(services.clone()))
         .add_service(SessionServiceServer::new(services));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     address
 }
 
-pub(crate) fn config() -> Config {
-    let text = format!(
-        "{}\n[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[auth]\nendpoint = \"http://127.0.0.1:1\"\n[registry]\nendpoint = \"http://127.0.0.1:1\"\n\
-         [business]\nendpoint = \"http://127.0.0.1:1\"\n[identity]\nservice = \"gateway\"\nsecret = \"0123456789012345678901234567890123\"\n",
-        include_str!("../../src/defaults.toml")
-    );
-    let file = std::env::temp_dir().join(format!(
-        "tenantry-gateway-it-{}-{:?}.toml",
-        std::process::id(),
-        std::thread::current().id()
-    ));
-    std::fs::write(&file, text).expect("a file");
-    let config = Config::load(Some(&file)).expect("a configuration");
-    std::fs::remove_file(&file).expect("it is ours");
-    config
-}
-
 pub(crate) async fn start() -> Gateway {
-    start_with(config()).await
+    start_with(crate::settings::config()).await
 }
 
 pub(crate) async fn start_with(config: Config) -> Gateway {
@@ -360,7 +350,9 @@ pub(crate) async fn start_with(config: Config) -> Gateway {
     let upstreams = Upstreams {
         auth: channel.clone(),
         registry: channel.clone(),
-        business: channel,
+        business: channel.clone(),
+        backup: channel.clone(),
+        monitoring: channel,
         own: Default::default(),
     };
     let world = World {
@@ -369,6 +361,8 @@ pub(crate) async fn start_with(config: Config) -> Gateway {
         upstreams,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
+        meter: Arc::new(tenantry_metering::Meter::new(Arc::new(SystemClock))),
+        quotas: Arc::new(tenantry_gateway::app::quotas::Quotas::new(Arc::new(SystemClock))),
     };
     let edge = Arc::new(wiring::edge(&config, world).await.expect("an edge"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -3,7 +3,7 @@
 
 mod schema;
 
-use super::table::{Binding, BodyRule, Kind, Route, Table, Target};
+use super::table::{Binding, BodyRule, Fixed, Kind, Route, Table, Target};
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use schema::Schemas;
 use serde_json::{Map, Value as Json, json};
@@ -26,8 +26,9 @@ pub fn document(methods: &Methods, table: &Table) -> Json {
                     .or_insert_with(|| schemas.comment(&service.parent_file(), service.path()));
                 call(&mut schemas, route, binding, &names)
             }
+            Target::Fixed(_) if is_asset(route) => continue,
             Target::Fixed(_) if route.kind == Kind::System => system(route, &names),
-            Target::Fixed(_) => continue,
+            Target::Fixed(_) | Target::Page(..) => continue,
         };
         let item = paths.entry(path).or_default();
         let http = route.http.as_str().to_ascii_lowercase();
@@ -189,6 +190,11 @@ fn responses(schemas: &mut Schemas, binding: &Binding) -> Json {
     json!({"200": {"description": "Done.", "content": content}, "4XX": {"$ref": "#/components/responses/Problem"}, "default": {"$ref": "#/components/responses/Problem"}})
 }
 
+/// Parts of pages, which are no part of the API.
+fn is_asset(route: &Route) -> bool {
+    matches!(route.target, Target::Fixed(Fixed::ConsoleStyle | Fixed::ConsoleScript))
+}
+
 fn system(route: &Route, names: &[(String, String)]) -> Json {
     let parameters: Vec<Json> = names.iter().map(|(name, _)| path_parameter(name)).collect();
     let media = match route.template.text() {
@@ -252,7 +258,7 @@ mod tests {
 
     fn made() -> Json {
         let methods = Methods::load();
-        document(&methods, &Table::load(&methods))
+        document(&methods, &Table::load(&methods, &[]))
     }
 
     fn references(json: &Json, out: &mut Vec<String>) {
@@ -308,7 +314,7 @@ mod tests {
     #[test]
     fn the_document_lists_exactly_the_rest_and_system_routes() {
         let methods = Methods::load();
-        let table = Table::load(&methods);
+        let table = Table::load(&methods, &[]);
         let document = document(&methods, &table);
         let described: HashSet<(String, String)> = document["paths"]
             .as_object()
@@ -324,7 +330,7 @@ mod tests {
         let listed: HashSet<(String, String)> = table
             .routes()
             .iter()
-            .filter(|route| route.kind != Kind::Page)
+            .filter(|route| route.kind != Kind::Page && !is_asset(route))
             .map(|route| (route.http.to_string(), route.template.expand().0))
             .collect();
         assert_eq!(described, listed);

@@ -14,16 +14,23 @@ pub const COOKIE: &str = "__Host-sid";
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 /// Forms are small.
 const MAX_FORM: usize = 16 << 10;
+/// Forms of records are as large as their texts, three bytes for each byte of theirs.
+pub(super) const MAX_RECORD: usize = 2 << 20;
 
 /// Reads a form that a page of this very host sent.
 pub(super) async fn read(request: Request<Body>) -> Result<Vec<(String, String)>> {
+    read_up_to(request, MAX_FORM).await
+}
+
+/// Reads a form of at most `most` bytes that a page of this very host sent.
+pub(super) async fn read_up_to(request: Request<Body>, most: usize) -> Result<Vec<(String, String)>> {
     let (parts, body) = request.into_parts();
     let host =
         Host::of(&parts.uri, &parts.headers).map_err(|error| Error::new(Reason::MalformedRequest, error.text()))?;
     if !origin::is_same_origin(&parts.headers, &host) {
         return Err(error::origin_mismatch());
     }
-    let bytes = rest::read(body, &parts.headers, MAX_FORM).await?;
+    let bytes = rest::read(body, &parts.headers, most).await?;
     let media = parts
         .headers
         .get(header::CONTENT_TYPE)

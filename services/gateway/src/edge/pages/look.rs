@@ -1,10 +1,11 @@
 //! What a page looks like: its template, its tenant's dress and its style sheet. No request is read here and no service
 //! asked.
 
-use crate::{domain::color::Palette, edge::respond};
+use crate::{domain::theme::Theme, edge::respond};
 use askama::Template;
-use http::{HeaderValue, Response, StatusCode, header};
-use tenantry_kernel::{Brand, TenantRoute};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use tenantry_kernel::{Brand, TenantRoute, ThemeMode};
 use tonic::body::Body;
 
 #[derive(Template)]
@@ -27,18 +28,6 @@ pub(super) struct AcceptPage<'a> {
     pub(super) problem: &'a str,
     pub(super) request_id: &'a str,
     pub(super) token: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "home.html")]
-pub(super) struct HomePage<'a> {
-    pub(super) brand: &'a str,
-    pub(super) support: &'a str,
-    pub(super) name: &'a str,
-    pub(super) email: &'a str,
-    pub(super) role: &'a str,
-    pub(super) tenant: &'a str,
-    pub(super) slug: &'a str,
 }
 
 #[derive(Template)]
@@ -119,20 +108,37 @@ pub(super) fn message(
     )
 }
 
-pub(super) fn theme(route: Option<&TenantRoute>) -> Response<Body> {
-    let primary = route
-        .map(|route| route.brand.primary_color.as_str())
-        .unwrap_or_default();
-    let css = format!(
-        "{}{}",
-        Palette::new(primary).css(),
-        include_str!("../../../templates/theme.css")
-    );
-    let mut response = respond::content(StatusCode::OK, "text/css; charset=utf-8", css);
-    // A new colour shows at the next load.
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+/// The style sheet of a tenant's pages. Its address stays, so it is asked for at every load and sent when it changed.
+pub(super) fn theme(route: Option<&TenantRoute>, headers: &HeaderMap) -> Response<Body> {
+    let (primary, mode) = route.map_or(("", ThemeMode::Auto), |route| {
+        (route.brand.primary_color.as_str(), route.brand.theme_mode)
+    });
+    let tokens = Theme::new(primary, mode).css();
+    style(&(tokens + include_str!("../../../templates/theme.css")), headers)
+}
+
+/// A style sheet that is the same as long as its content is.
+pub(super) fn style(css: &str, headers: &HeaderMap) -> Response<Body> {
+    let digest = URL_SAFE_NO_PAD.encode(&tenantry_crypto::token::sha256(css.as_bytes())[..12]);
+    let etag = format!("\"{digest}\"");
+    let known = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|one| one.trim().trim_start_matches("W/") == etag);
+    let mut response = if known {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        respond::content(StatusCode::OK, "text/css; charset=utf-8", css.to_owned())
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, value);
+    }
     response
 }
 
@@ -172,6 +178,21 @@ mod tests {
             !text.contains("style=") && !text.contains(" on"),
             "nothing the policy would block: {text}"
         );
+    }
+
+    #[test]
+    fn a_style_sheet_is_sent_again_only_when_it_has_changed() {
+        let mut known = HeaderMap::new();
+        let first = theme(None, &known);
+        let etag = first.headers()[header::ETAG].clone();
+        assert_eq!(first.headers()[header::CACHE_CONTROL], "no-cache");
+        known.insert(header::IF_NONE_MATCH, etag.clone());
+        assert_eq!(theme(None, &known).status(), StatusCode::NOT_MODIFIED);
+        let mut route = crate::app::gate::platform_route();
+        route.brand.primary_color = "#aa0011".into();
+        let changed = theme(Some(&route), &known);
+        assert_eq!(changed.status(), StatusCode::OK);
+        assert_ne!(changed.headers()[header::ETAG], etag);
     }
 
     #[test]

@@ -1,12 +1,41 @@
-//! Pages for people: sign in, set a password, who am I, sign out, and kind errors. Server-rendered, no script; a tenant
-//! gives a name and a colour, never markup.
+//! Pages for people: sign in, set a password, sign out, kind errors, and behind the sign-in the console (its table is in
+//! `router.rs`). Server-rendered and complete without script; a tenant gives a name and a colour, never markup.
 //!
 //! Each tenant's pages live on its own host, and so does the session cookie: host-only, never readable by script.
 
+pub mod assets;
+mod backups;
+mod branding;
+mod console;
+mod exports;
+mod fields;
+mod fleet;
 mod form;
+mod home;
+mod imports;
+mod keys;
+mod lifecycle;
 mod look;
+mod members;
+mod onboarding;
+mod operations;
+mod operator;
+mod plans;
+mod records;
+mod roles;
+mod router;
+mod sagas;
+mod sessions;
+mod snapshots;
+#[cfg(test)]
+mod templates_test;
+mod tenants;
+mod types;
+mod usage;
+mod values;
 
 pub use form::COOKIE;
+pub(crate) use router::{serve as serve_console, specs};
 
 use super::{Edge, respond};
 use crate::{
@@ -14,11 +43,10 @@ use crate::{
     domain::{catalogue::Entry, problem, table::Fixed, text},
 };
 use form::{field, parameter, with_cookie};
-use http::{HeaderMap, Request, Response, StatusCode, header};
-use look::{AcceptPage, Dress, HomePage, ReasonPage, SignInPage, code, html, message, theme};
+use http::{HeaderMap, Request, Response, StatusCode, header, request::Parts};
+use look::{AcceptPage, Dress, ReasonPage, SignInPage, code, html, message, theme};
 use tenantry_api::auth::{
-    AcceptLinkRequest, AcceptLinkResponse, GetCurrentSessionRequest, GetCurrentSessionResponse, Role, SignInMode,
-    SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
+    AcceptLinkRequest, AcceptLinkResponse, SignInMode, SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
 };
 use tenantry_kernel::{Error, Reason, RequestId, Result, TenantRoute};
 use tonic::{Code, Status, body::Body};
@@ -45,7 +73,7 @@ pub fn tenant(visitor: &Visitor) -> Option<&TenantRoute> {
 /// One page request.
 pub async fn serve(edge: &Edge, page: Fixed, request: Request<Body>, visitor: &Visitor) -> Response<Body> {
     if page == Fixed::Theme {
-        return theme(tenant(visitor));
+        return theme(tenant(visitor), request.headers());
     }
     let Some(route) = tenant(visitor) else {
         return failure(&visitor.trail, &visitor.request_id, &Error::not_found(), None);
@@ -57,7 +85,7 @@ pub async fn serve(edge: &Edge, page: Fixed, request: Request<Body>, visitor: &V
         Fixed::AcceptForm => Ok(accept_form(route, visitor, &query)),
         Fixed::Accept => accept(edge, route, visitor, request).await,
         Fixed::SignOut => sign_out(edge, visitor, request).await,
-        _ => home(edge, route, visitor).await,
+        _ => Err(Error::not_found()),
     };
     served.unwrap_or_else(|error| failure(&visitor.trail, &visitor.request_id, &error, Some(route)))
 }
@@ -189,51 +217,6 @@ async fn accept(edge: &Edge, route: &TenantRoute, visitor: &Visitor, request: Re
     })
 }
 
-async fn home(edge: &Edge, route: &TenantRoute, visitor: &Visitor) -> Result<Response<Body>> {
-    if visitor.credential.is_none() {
-        return Ok(respond::see_other("/sign-in"));
-    }
-    let answer: Result<GetCurrentSessionResponse, Status> = edge
-        .ask(
-            visitor,
-            "/tenantry.auth.v1.SessionService/GetCurrentSession",
-            &GetCurrentSessionRequest {},
-        )
-        .await;
-    match answer {
-        Ok(answer) => {
-            let Dress { brand, support } = Dress::of(Some(route));
-            let user = answer.user.unwrap_or_default();
-            let role = match user.role() {
-                Role::Owner => "owner",
-                Role::Admin => "admin",
-                Role::Member => "member",
-                Role::Viewer | Role::Unspecified => "viewer",
-            };
-            let name = if user.display_name.is_empty() {
-                &user.email
-            } else {
-                &user.display_name
-            };
-            let page = HomePage {
-                brand,
-                support,
-                name,
-                email: &user.email,
-                role,
-                tenant: &route.display_name,
-                slug: &route.slug,
-            };
-            Ok(html(StatusCode::OK, &page))
-        }
-        // A session that ended, or one of another tenant: this host knows nobody by it.
-        Err(status) if matches!(status.code(), Code::Unauthenticated | Code::NotFound) => {
-            with_cookie(respond::see_other("/sign-in"), "", 0)
-        }
-        Err(status) => Ok(failed(visitor, &status, route)),
-    }
-}
-
 async fn sign_out(edge: &Edge, visitor: &Visitor, request: Request<Body>) -> Result<Response<Body>> {
     form::read(request).await?;
     if visitor.credential.is_some() {
@@ -293,9 +276,9 @@ pub fn failure(trail: &Trail, request_id: &RequestId, error: &Error, route: Opti
 
 /// A page on a host that is nobody's. It has the neutral style sheet.
 #[must_use]
-pub fn of_nobody(trail: &Trail, request_id: &RequestId, error: &Error, path: &str) -> Response<Body> {
-    if path == "/theme.css" {
-        theme(None)
+pub fn of_nobody(trail: &Trail, request_id: &RequestId, error: &Error, request: &Parts) -> Response<Body> {
+    if request.uri.path() == "/theme.css" {
+        theme(None, &request.headers)
     } else {
         failure(trail, request_id, error, None)
     }

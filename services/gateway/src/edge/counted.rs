@@ -1,0 +1,156 @@
+//! Bodies that count what passes through them for the tenant of their request, frame by frame, so that a stream of a day
+//! is counted while it runs. Bytes that came before the tenant was known are counted with the next ones.
+
+use crate::app::visitor::Trail;
+use bytes::{Buf, Bytes};
+use http::Response;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tenantry_kernel::Reason;
+use tenantry_metering::{Meter, Request};
+use tonic::{Code, Status, body::Body};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+struct Counted {
+    inner: Body,
+    way: Way,
+    meter: Arc<Meter>,
+    trail: Arc<Trail>,
+    waiting: u64,
+}
+
+/// Counts the body of a request.
+#[must_use]
+pub fn inward(body: Body, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
+    wrap(body, Way::In, meter, trail)
+}
+
+/// Counts the body of a response.
+#[must_use]
+pub fn outward(body: Body, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
+    wrap(body, Way::Out, meter, trail)
+}
+
+fn wrap(inner: Body, way: Way, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
+    if inner.is_end_stream() {
+        return inner;
+    }
+    Body::new(Counted {
+        inner,
+        way,
+        meter: Arc::clone(meter),
+        trail: Arc::clone(trail),
+        waiting: 0,
+    })
+}
+
+impl Counted {
+    fn count(&mut self, frame: &Frame<Bytes>) {
+        self.waiting += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+        self.settle();
+        // A stream's head said nothing of its end.
+        if let (Way::Out, Some(trailers), Some(tenant)) = (self.way, frame.trailers_ref(), self.trail.tenant.get())
+            && Status::from_header_map(trailers).is_some_and(|status| is_error(status.code()))
+        {
+            self.meter.error(*tenant);
+        }
+    }
+
+    fn settle(&mut self) {
+        if let (Some(tenant), 1..) = (self.trail.tenant.get(), self.waiting) {
+            match self.way {
+                Way::In => self.meter.request_bytes(*tenant, self.waiting),
+                Way::Out => self.meter.response_bytes(*tenant, self.waiting),
+            }
+            self.waiting = 0;
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &polled {
+            self.count(frame);
+        }
+        Poll::Ready(polled)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// What one answered request counts as.
+#[must_use]
+pub fn request(response: &Response<Body>, trail: &Trail, reason: Option<&str>, elapsed: Duration) -> Request {
+    let limits = [Reason::RateLimited, Reason::QuotaExceeded, Reason::SignInThrottled];
+    let limited = reason.is_some_and(|reason| limits.iter().any(|limit| limit.as_str() == reason));
+    let status = Status::from_header_map(response.headers());
+    Request {
+        admitted: !limited && trail.principal.get().is_some_and(|principal| principal != "anonymous"),
+        error: response.status().is_server_error() || status.is_some_and(|status| is_error(status.code())),
+        limited,
+        elapsed,
+    }
+}
+
+/// Our fault, not the caller's.
+fn is_error(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Internal | Code::Unknown | Code::Unavailable | Code::DataLoss | Code::DeadlineExceeded
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_kernel::RequestId;
+
+    fn answered(error: &tenantry_kernel::Error) -> Response<Body> {
+        tenantry_server::status_of(error, &RequestId::parse("r").expect("an id")).into_http()
+    }
+
+    #[test]
+    fn errors_are_ours_limits_are_limits_and_strangers_are_not_admitted() {
+        let (stranger, member) = (Trail::default(), Trail::default());
+        let _ = stranger.principal.set("anonymous".to_owned());
+        let _ = member.principal.set("user:1".to_owned());
+        let of = |response: &Response<Body>, trail: &Trail, reason: Option<&str>| {
+            let counted = request(response, trail, reason, Duration::ZERO);
+            (counted.admitted, counted.error, counted.limited)
+        };
+        let fine = Response::new(Body::empty());
+        assert_eq!(of(&fine, &member, None), (true, false, false));
+        assert_eq!(of(&fine, &stranger, None), (false, false, false));
+        assert_eq!(of(&fine, &Trail::default(), None), (false, false, false));
+        assert_eq!(of(&fine, &member, Some("QUOTA_EXCEEDED")), (false, false, true));
+        assert_eq!(of(&fine, &member, Some("RATE_LIMITED")), (false, false, true));
+        let missing = answered(&tenantry_kernel::Error::not_found());
+        assert_eq!(of(&missing, &member, Some("NOT_FOUND")), (true, false, false));
+        let broken = answered(&tenantry_kernel::Error::internal("x"));
+        assert_eq!(of(&broken, &member, Some("INTERNAL")), (true, true, false));
+    }
+}

@@ -1,0 +1,55 @@
+//! What people typed is text on every page of the operators and in the branding editor, never markup; and nothing on them
+//! is what the content security policy would block.
+
+use super::{branding, fleet, lifecycle, plans, sagas, tenants};
+
+/// Ends every context it could stand in.
+pub(super) const EVIL: &str = "</title><script>alert(1)</script>\"' onload=x style=y";
+
+fn check(name: &str, html: &str) {
+    assert!(
+        html.contains("<!doctype html>") && html.contains("<main"),
+        "{name}: {html}"
+    );
+    assert!(
+        !html.contains("<script>") && !html.contains("</title><"),
+        "{name}: {html}"
+    );
+    // Whatever could end an attribute or begin a tag has become a reference.
+    assert!(!html.contains("\"' onload"), "{name}: {html}");
+    let tags = html
+        .split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>'))
+        .map(|(tag, _)| tag);
+    for tag in tags {
+        let values_removed: String = tag.split('"').step_by(2).collect();
+        for word in values_removed.split_whitespace() {
+            assert!(!word.starts_with("on") && !word.starts_with("style"), "{name}: <{tag}>");
+        }
+    }
+    assert!(html.contains("r-1"), "{name}: no request id");
+}
+
+#[test]
+fn what_was_typed_is_text_on_every_page() {
+    let pages = [
+        ("branding", branding::sample(EVIL)),
+        ("tenants", tenants::sample_list(EVIL)),
+        ("tenant", tenants::sample(EVIL)),
+        ("lifecycle", lifecycle::sample(EVIL)),
+        ("saga", sagas::sample(EVIL)),
+        ("plan", plans::sample(EVIL)),
+        ("events", fleet::sample_events(EVIL)),
+        ("alerts", fleet::sample_alerts(EVIL)),
+    ];
+    for (name, page) in pages {
+        check(name, &page);
+    }
+}
+
+#[test]
+fn an_alert_links_to_web_pages_only() {
+    let page = fleet::sample_alerts("javascript:alert(1)");
+    assert!(!page.contains("href=\"javascript"), "{page}");
+}

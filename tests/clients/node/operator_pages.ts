@@ -1,0 +1,251 @@
+// The operators' pages in headless Chromium: every page, a tenant made by keyboard alone and watched until it is served,
+// the same without script, locking and deleting behind a typed slug, what a viewer sees, and no accessibility violation.
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Page } from "playwright-core";
+import { eventually, ok, port, rest, run } from "./helper.js";
+import { accessible, at, launch, open, press, signIn, tabTo, text } from "./pages_helper.js";
+
+const world = JSON.parse(readFileSync(process.env.TENANTRY_WORLD ?? "", "utf8"));
+const host = `operator.localhost:${port}`;
+const PASSWORD = "correct horse battery staple 9";
+const { email, password } = world.operator;
+const operator = (await ok(host, "POST", "/v1/auth:signIn", { email, password })).accessToken;
+
+const browser = await launch();
+const complaints: string[] = [];
+const [, page] = await open(browser, complaints);
+const [, guest] = await open(browser, complaints);
+const [, plain] = await open(browser, complaints, false);
+const url = (path: string) => at("operator", path);
+const go = async (path: string, status = 200, on: Page = page) => {
+  const answer = await on.goto(url(path));
+  assert.equal(answer?.status(), status, `${path}: ${await text(on)}`);
+  const policy = answer?.headers()["content-security-policy"] ?? "";
+  assert.ok(policy.includes("default-src 'none'") && !policy.includes("unsafe"), policy);
+};
+const path = (on: Page = page) => new URL(on.url()).pathname;
+const unique = (prefix: string) => `${prefix}${randomBytes(6).toString("hex")}`;
+const [slug, second, plan] = [unique("opk"), unique("opn"), unique("plan")];
+let tenant = "";
+
+/** Waits on an operation's page until it says how it ended; the script reloads it by itself. */
+const ended = (on: Page, state: string) =>
+  on.waitForFunction((wanted) => document.querySelector("#state")?.textContent === wanted, state, { timeout: 60_000 });
+/** Stops and resumes the work behind the pages: with auth's part of a saga unanswered, it stays under way. */
+const arm = (point: string, times: number) =>
+  fetch(`${world.admin_urls.registry}/faults`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ point, action: "error", times }),
+  }).then((answer) => assert.ok(answer.ok, `${answer.status}`));
+
+/** Types the slug and presses the button of a question. */
+async function confirm(slug: string): Promise<void> {
+  await page.fill("#confirm", slug);
+  await press(page, "main form button[type=submit]");
+  assert.ok(path().startsWith("/sagas/"), path());
+}
+
+await run([
+  [
+    "by keyboard alone: sign in, create a tenant, watch it, find its invitation",
+    async () => {
+      await page.goto(url("/tenants/new"));
+      assert.equal(path(), "/sign-in");
+      await tabTo(page, "#email");
+      await page.keyboard.type(email);
+      await tabTo(page, "#password");
+      await page.keyboard.type(password);
+      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      assert.equal(path(), "/tenants/new", "back to the page that was wanted");
+      await tabTo(page, "#slug");
+      await page.keyboard.type(slug);
+      await tabTo(page, "#name");
+      await page.keyboard.type("Keyboard Company");
+      await tabTo(page, "#plan");
+      await page.keyboard.type("Team");
+      await tabTo(page, "#email");
+      await page.keyboard.type("olga@keyboard.example");
+      await tabTo(page, "#person");
+      await page.keyboard.type("Olga");
+      await tabTo(page, 'main button[type="submit"]');
+      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      assert.ok(path().startsWith("/sagas/registry-"), path());
+      await ended(page, "done");
+      const link = await page.inputValue("#secret");
+      assert.ok(link.startsWith(at(slug, "/accept?token=")) || link.includes(`${slug}.`), link);
+      await accessible(page, "operator-onboarding-done");
+      await tabTo(page, 'main a[href^="/tenants/"]');
+      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      tenant = path();
+      assert.equal(await page.textContent("#slug"), slug);
+      assert.equal(await page.textContent("#state"), "active");
+      await page.goto(link.replace(/^http:\/\/[^/]*/, at(slug, "")));
+      await page.fill("#password", PASSWORD);
+      await page.fill("#again", PASSWORD);
+      await press(page, 'button[type="submit"]');
+      assert.equal(path(), "/sign-in", "the invitation works");
+    },
+  ],
+  [
+    "what was typed wrongly is said beside the form, which keeps the rest",
+    async () => {
+      await go("/tenants/new");
+      await page.fill("#slug", slug);
+      await page.fill("#email", "olga@keyboard.example");
+      await press(page, 'main button[type="submit"]');
+      assert.equal(path(), "/tenants/new");
+      assert.match(await text(page), /taken/);
+      assert.equal(await page.inputValue("#email"), "olga@keyboard.example");
+      await accessible(page, "operator-tenant-new-refused");
+    },
+  ],
+  [
+    "an onboarding under way shows its step, attempt and last error, and one that failed why",
+    async () => {
+      await arm("registry.create_tenant.provision_data.after_reply", 1);
+      await go("/tenants/new");
+      await page.fill("#slug", unique("opf"));
+      await page.fill("#email", "olga@keyboard.example");
+      await press(page, 'main button[type="submit"]');
+      await ended(page, "failed");
+      assert.match(await text(page), /provision data|provision_data/);
+      assert.equal(await page.locator("#secret").count(), 0);
+      await accessible(page, "operator-onboarding-failed");
+    },
+  ],
+  [
+    "locking, unlocking, deleting and undeleting each want the slug typed",
+    async () => {
+      for (const [verb, state] of [["suspend", "suspended"], ["resume", "active"], ["delete", "deleted"], ["undelete", "active"]] as const) {
+        await go(`${tenant}/${verb}`);
+        await accessible(page, `operator-${verb}`);
+        await page.fill("#confirm", "something else");
+        await press(page, "main form button[type=submit]");
+        assert.match(await text(page), /not the slug/);
+        assert.equal(path(), `${tenant}/${verb}`);
+        await confirm(slug);
+        await ended(page, "done");
+        await go(tenant);
+        assert.equal(await page.textContent("#state"), state);
+      }
+      await accessible(page, "operator-tenant");
+    },
+  ],
+  [
+    "name, plan and domains of a tenant",
+    async () => {
+      await page.fill("#name", "Renamed Company");
+      await page.selectOption("#plan", "enterprise");
+      await press(page, "form[aria-labelledby=change] button");
+      assert.match(await text(page), /Saved\./);
+      assert.match((await page.textContent("h1")) ?? "", /Renamed Company/);
+      const owner = await ok(`${slug}.localhost:${port}`, "POST", "/v1/auth:signIn", { email: "olga@keyboard.example", password: PASSWORD });
+      const domain = `${unique("help")}.example`;
+      await page.fill("#domain", domain);
+      await press(page, "form[aria-labelledby=domains] button");
+      assert.match(await text(page), /not claimed by this tenant/);
+      await eventually("the plan has reached the registry", async () => {
+        const claim = await rest(`${slug}.localhost:${port}`, "POST", "/v1/domains", { name: `domains/${domain}` }, owner.accessToken);
+        return claim.status === 200 ? true : undefined;
+      });
+      await page.fill("#domain", domain);
+      await press(page, "form[aria-labelledby=domains] button");
+      assert.match(await text(page), /The domain is verified/);
+      await eventually("the route has reached the gateway", async () => {
+        await go(tenant);
+        return (await text(page)).includes(domain) ? true : undefined;
+      });
+    },
+  ],
+  [
+    "the list filters by slug, pages and says when there is nothing",
+    async () => {
+      await go("/");
+      await accessible(page, "operator-tenants");
+      await page.fill("#prefix", slug);
+      await press(page, "form[role=search] button");
+      assert.equal(await page.locator("tbody tr").count(), 1);
+      await go("/?prefix=zzzzzz");
+      assert.match(await text(page), /No slug begins with/);
+      await accessible(page, "operator-tenants-empty");
+      await go("/?prefix=NOT!", 400);
+      assert.match(await text(page), /INVALID_ARGUMENT/);
+    },
+  ],
+  [
+    "plans are listed, made and changed",
+    async () => {
+      await go("/plans");
+      await accessible(page, "operator-plans");
+      await go("/plans/new");
+      await accessible(page, "operator-plan-new");
+      await page.fill("#id", plan);
+      await page.fill("#name", "Made by hand");
+      await press(page, "main form button[type=submit]");
+      assert.equal(path(), "/plans");
+      await go(`/plans/${plan}`);
+      await page.fill("#records", "77");
+      await press(page, "main form button[type=submit]");
+      assert.match(await text(page), /Saved\./);
+      assert.equal(await page.inputValue("#records"), "77");
+      await accessible(page, "operator-plan");
+    },
+  ],
+  [
+    "the platform at a glance",
+    async () => {
+      for (const name of ["sagas", "services", "alerts", "usage", "backups", "events"]) {
+        const answer = await page.goto(url(`/${name}`));
+        assert.equal(answer?.status(), 200, `${name}: ${await text(page)}`);
+        await accessible(page, `operator-${name}`);
+      }
+      await go("/services");
+      assert.match(await text(page), /gateway/);
+    },
+  ],
+  [
+    "what is not there says so, with a reason and a request id",
+    async () => {
+      await go("/tenants/nobody-is-this", 404);
+      assert.match(await text(page), /NOT_FOUND/);
+      assert.ok(((await page.locator("#problem code").textContent()) ?? "").length > 8);
+      await accessible(page, "operator-not-found");
+    },
+  ],
+  [
+    "a viewer sees the platform and nothing to change it with",
+    async () => {
+      const address = `${unique("v")}@operators.example`;
+      const invited = await ok(host, "POST", "/v1/users", { email: address, role: "ROLE_VIEWER", displayName: "Vera" }, operator);
+      const linkToken = String(invited.inviteUri).split("token=")[1];
+      await ok(host, "POST", "/v1/auth:acceptLink", { linkToken, password: PASSWORD });
+      await signIn(guest, "operator", address, PASSWORD);
+      for (const [where, name] of [["/", "tenants"], [tenant, "tenant"], ["/plans", "plans"], [`/plans/${plan}`, "plan"]] as const) {
+        await go(where, 200, guest);
+        assert.equal(await guest.locator("main form[method=post] button").count(), 0, where);
+        assert.equal(await guest.locator("main a.button").filter({ hasText: /Create|Suspend|Delete/ }).count(), 0, where);
+        await accessible(guest, `operator-viewer-${name}`);
+      }
+      await go("/tenants/new", 403, guest);
+      assert.match(await text(guest), /PERMISSION_DENIED/);
+    },
+  ],
+  [
+    "without script a tenant is created and watched all the same",
+    async () => {
+      await signIn(plain, "operator", email, password);
+      await go("/tenants/new", 200, plain);
+      await plain.fill("#slug", second);
+      await plain.fill("#email", "olga@plain.example");
+      await press(plain, 'main button[type="submit"]');
+      assert.ok(path(plain).startsWith("/sagas/"), path(plain));
+      // The page asks again by itself.
+      await plain.locator("#secret").waitFor({ timeout: 60_000 });
+      assert.match(await plain.inputValue("#secret"), new RegExp(`${second}.*token=`));
+    },
+  ],
+  ["no page broke its own content security policy or logged an error", async () => assert.deepEqual(complaints, [])],
+]);
