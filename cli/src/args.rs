@@ -1,7 +1,11 @@
 //! The command line.
 
-use crate::{contexts, example, import, login, operations, output::Format, plans, records, tenants, types};
+use crate::{
+    backups, branding, contexts, domains, example, export, fleet, generate, import, keys, login, members, operations,
+    output::Format, plans, records, sessions, tenants, types, usage,
+};
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -11,9 +15,9 @@ Examples:
   tenantctl -o json plans list | jq '.[].name'
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 limit reached, 124 timed out.
-Passwords come from a prompt, stdin or a file, never from the command line.";
+Passwords come from a prompt, stdin or a file, API keys from a file or TENANTCTL_API_KEY, never from the command line.";
 
-/// Operates Tenantry: tenants and plans for operators, types, records and imports for members.
+/// Operates Tenantry: tenants, plans and the platform for operators; members, data, backups and usage for tenants.
 #[derive(Debug, Parser)]
 #[command(name = "tenantctl", version, after_help = EXAMPLES, max_term_width = 110, propagate_version = true)]
 pub struct Cli {
@@ -39,21 +43,44 @@ pub(crate) struct Globals {
     /// URL of the gateway
     #[arg(long, global = true, env = "TENANTCTL_SERVER", value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// Act with the API key in this file instead of a session (or with the key in TENANTCTL_API_KEY)
+    #[arg(long, global = true, env = "TENANTCTL_API_KEY_FILE", value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Sign in and keep the session as a context
     Login(login::LoginArgs),
+    /// End the session of a context and forget it
+    Logout(login::LogoutArgs),
+    /// Who is signed in, where, and with which role
+    #[command(after_help = "Examples:\n  tenantctl whoami\n  tenantctl --context acme whoami -o json")]
+    Whoami,
     /// The sessions that are kept
-    #[command(subcommand)]
+    #[command(subcommand, alias = "contexts")]
     Context(contexts::ContextCommand),
     /// Customer organisations (operators)
     #[command(subcommand)]
     Tenants(tenants::TenantsCommand),
-    /// What tenants may use (operators)
+    /// What tenants may use (changed by operators)
     #[command(subcommand)]
     Plans(plans::PlansCommand),
+    /// Custom domains of a tenant
+    #[command(subcommand)]
+    Domains(domains::DomainsCommand),
+    /// Name, colour and theme of a tenant's pages
+    #[command(subcommand)]
+    Branding(branding::BrandingCommand),
+    /// Members of a tenant
+    #[command(subcommand)]
+    Members(members::MembersCommand),
+    /// Signed-in browsers and clients
+    #[command(subcommand)]
+    Sessions(sessions::SessionsCommand),
+    /// API keys for programs
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Object types of a tenant
     #[command(subcommand)]
     Types(types::TypesCommand),
@@ -62,12 +89,36 @@ pub(crate) enum Command {
     Records(records::RecordsCommand),
     /// Import a CSV file as records
     Import(import::ImportArgs),
-    /// Long-running operations
+    /// Export the records of a type
+    Export(export::ExportArgs),
+    /// Snapshots of a tenant's data, restores and the backup policy
+    #[command(subcommand, alias = "snapshots")]
+    Backups(backups::BackupsCommand),
+    /// Long-running operations of all services
     #[command(subcommand)]
     Operations(operations::OperationsCommand),
+    /// What was used, and the quotas of the plan
+    #[command(subcommand)]
+    Usage(usage::UsageCommand),
+    /// The services of the platform and whether they are ready (operators)
+    #[command(subcommand)]
+    Services(fleet::ServicesCommand),
+    /// Alerts of the platform (operators)
+    #[command(subcommand)]
+    Alerts(fleet::AlertsCommand),
+    /// What happened on the platform (operators)
+    #[command(subcommand)]
+    Events(fleet::EventsCommand),
     /// The example tenants
     #[command(subcommand)]
     Example(example::ExampleCommand),
+    /// Print the completions of a shell
+    Completion(generate::CompletionArgs),
+    /// Write a man page for each command
+    Man(generate::ManArgs),
+    /// Print the reference of all commands in Markdown (docs/cli.md)
+    #[command(hide = true, after_help = "Example:\n  tenantctl reference > docs/cli.md")]
+    Reference,
 }
 
 #[cfg(test)]
@@ -87,7 +138,7 @@ mod tests {
                 for arg in sub.get_arguments() {
                     let name = arg.get_id().as_str();
                     assert!(
-                        !["output", "context", "tenant", "server"].contains(&name),
+                        !["output", "context", "tenant", "server", "api_key_file"].contains(&name),
                         "{} {name}",
                         sub.get_name()
                     );
@@ -99,11 +150,46 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            if command.has_subcommands() {
+                return command.get_subcommands().for_each(|sub| check(sub, &path));
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.contains("Example") && help.contains("tenantctl"),
+                "{path} has no example"
+            );
+        }
+        check(&Cli::command(), "");
+    }
+
+    #[test]
+    fn no_environment_variable_of_an_option_holds_a_secret() {
+        // `--help` shows the values of these.
+        fn check(command: &clap::Command) {
+            for env in command.get_arguments().filter_map(clap::Arg::get_env) {
+                let env = env.to_string_lossy();
+                assert!(
+                    ["_FILE", "_CONTEXT", "_TENANT", "_SERVER", "_WORLD"]
+                        .iter()
+                        .any(|end| env.ends_with(end)),
+                    "{env}"
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
     fn no_option_takes_a_secret() {
         fn check(command: &clap::Command) {
             for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
                 let name = arg.get_id().as_str();
-                let file = name.ends_with("file");
+                // A file is named, and a limit of a plan is a number.
+                let file = name.ends_with("file") || name == "keys";
                 assert!(
                     file || !["password", "secret", "token", "key"]
                         .iter()

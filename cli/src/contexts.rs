@@ -1,7 +1,7 @@
 //! Contexts: signed-in sessions in one file, 0600, under the user's configuration directory. Every change happens under
 //! a lock: a refresh token works once, so two processes must not use the same one.
 
-use crate::{Failure, args::Globals, output};
+use crate::{Exit, Failure, args::Globals, host, output};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,6 +25,20 @@ pub(crate) enum ContextCommand {
         /// As `context list` shows it
         name: String,
     },
+    /// Make a context without signing in, for an API key; or change where one points
+    #[command(
+        after_help = "Example:\n  tenantctl context set nightly --server https://tenantry.example --tenant acme --api-key-file ~/.acme.key"
+    )]
+    Set {
+        /// Its name
+        name: String,
+    },
+    /// Forget a context on this machine; `logout` also ends its session
+    #[command(after_help = "Example:\n  tenantctl context delete acme")]
+    Delete {
+        /// As `context list` shows it
+        name: String,
+    },
 }
 
 /// One session.
@@ -41,6 +55,9 @@ pub(crate) struct Context {
     pub(crate) access_token: String,
     /// Works once.
     pub(crate) refresh_token: String,
+    /// Where the API key is that is used instead of a session; the key itself is not kept here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key_file: Option<PathBuf>,
 }
 
 /// The file.
@@ -53,7 +70,7 @@ pub(crate) struct Contexts {
     pub(crate) contexts: BTreeMap<String, Context>,
 }
 
-/// Runs `context list|use`.
+/// Runs `context`.
 ///
 /// # Errors
 /// Unknown name; a file that cannot be read or written.
@@ -69,7 +86,40 @@ pub(crate) fn run(globals: &Globals, command: &ContextCommand) -> Result<(), Fai
             output::say(&format!("The current context is {name} now."));
             Ok(())
         }
+        ContextCommand::Set { name } => set(globals, name),
+        ContextCommand::Delete { name } => {
+            change(|all| all.remove(name))?;
+            output::say(&format!("{name} is forgotten."));
+            Ok(())
+        }
     }
+}
+
+fn set(globals: &Globals, name: &str) -> Result<(), Failure> {
+    change(|all| {
+        let before = all.contexts.get(name).cloned().unwrap_or_default();
+        let server = globals.server.clone().unwrap_or_else(|| before.server.clone());
+        let tenant = globals.tenant.clone().or_else(|| before.tenant.clone());
+        host::tenant_url(&server, tenant.as_deref())?;
+        let moved = server != before.server || tenant != before.tenant;
+        let mut context = Context {
+            server,
+            tenant,
+            ..before
+        };
+        if moved {
+            // Tokens of one address are not shown to another.
+            (context.access_token, context.refresh_token, context.email) = Default::default();
+        }
+        if let Some(file) = &globals.api_key_file {
+            context.api_key_file = Some(std::path::absolute(file)?);
+        }
+        all.contexts.insert(name.to_owned(), context);
+        all.current.get_or_insert_with(|| name.to_owned());
+        Ok(())
+    })?;
+    output::say(&format!("The context {name} is set."));
+    Ok(())
 }
 
 fn list(globals: &Globals) -> Result<(), Failure> {
@@ -77,23 +127,37 @@ fn list(globals: &Globals) -> Result<(), Failure> {
     let row = |(name, context): (&String, &Context)| {
         json!({
             "current": all.current.as_ref() == Some(name), "name": name, "server": context.server,
-            "tenant": context.tenant, "email": context.email, "mark": if all.current.as_ref() == Some(name) { "*" } else { "" },
+            "tenant": context.tenant, "email": context.email, "apiKeyFile": context.api_key_file,
+            "mark": if all.current.as_ref() == Some(name) { "*" } else { "" },
         })
     };
     let rows: Vec<_> = all.contexts.iter().map(row).collect();
     globals.output.list(
         &[
-            ("CURRENT", "/mark"),
-            ("NAME", "/name"),
-            ("SERVER", "/server"),
-            ("TENANT", "/tenant"),
-            ("EMAIL", "/email"),
+            output::text("NAME", "/name"),
+            output::text("CURRENT", "/mark"),
+            output::text("SERVER", "/server"),
+            output::text("TENANT", "/tenant"),
+            output::text("EMAIL", "/email"),
+            output::text("API KEY FILE", "/apiKeyFile").wide(),
         ],
         &rows,
     )
 }
 
 impl Contexts {
+    /// Takes one out.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub(crate) fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        self.get(name)?;
+        self.contexts.remove(name);
+        if self.current.as_deref() == Some(name) {
+            self.current = None;
+        }
+        Ok(())
+    }
     /// By name.
     ///
     /// # Errors
@@ -106,7 +170,7 @@ impl Contexts {
             } else {
                 format!("there are: {}", known.join(", "))
             };
-            Failure::usage(format!("no context '{name}': {known}"))
+            Failure::new(Exit::NotFound, format!("no context '{name}': {known}"))
         })
     }
 }

@@ -100,6 +100,16 @@ impl Failure {
     #[must_use]
     pub fn from_response(status: u16, body: &[u8]) -> Self {
         let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+        Self::of_problem(status, &problem)
+    }
+    /// From a problem document that ended a stream.
+    #[must_use]
+    pub fn from_problem(problem: &Value) -> Self {
+        let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+        Self::of_problem(status.unwrap_or(500), problem)
+    }
+
+    fn of_problem(status: u16, problem: &Value) -> Self {
         let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
         let message = match (text("detail"), text("title")) {
             (detail, _) if !detail.is_empty() => detail,

@@ -3,6 +3,7 @@
 //! A mutation carries an `Idempotency-Key`, so that it can be sent again when the answer was lost.
 
 use crate::{Exit, Failure, host};
+use indicatif::ProgressBar;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -19,9 +20,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Gets a new access token when the old one has ended.
 pub(crate) trait Renew: Send + Sync {
-    /// The new token.
-    fn renew(&self) -> BoxFuture<'_, Result<String, Failure>>;
+    /// The token that takes the place of `stale`.
+    fn renew<'a>(&'a self, stale: &'a str) -> BoxFuture<'a, Result<String, Failure>>;
 }
+
+/// A longer silence in a stream means that it is dead: a heartbeat comes every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
+/// As long as the API gives an upload.
+const UPLOAD: Duration = Duration::from_secs(600);
+/// A stream has no end of its own.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// One tenant's API.
 pub(crate) struct Api {
@@ -158,37 +166,81 @@ impl Api {
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
             let size = if limit == 0 { 500 } else { (limit - all.len()).min(500) };
-            let mut call = Call::get(path)
-                .query("pageSize", size.to_string())
-                .query("pageToken", token);
-            for (name, value) in query {
-                call = call.query(name, value.clone());
-            }
-            let mut page = self.send(call).await?;
-            if let Value::Array(found) = page[items].take() {
-                all.extend(found);
-            }
-            token = page["nextPageToken"].as_str().unwrap_or_default().to_owned();
+            let (found, next) = self.page(path, items, query, size, token).await?;
+            all.extend(found);
+            token = next;
             if token.is_empty() || (limit > 0 && all.len() >= limit) {
                 return Ok(all);
             }
         }
     }
 
+    /// One page of a list and the token of the next one, empty at the end.
+    ///
+    /// # Errors
+    /// As [`Api::send`].
+    pub(crate) async fn page(
+        &self,
+        path: &str,
+        items: &str,
+        query: &[(&str, String)],
+        size: usize,
+        token: String,
+    ) -> Result<(Vec<Value>, String), Failure> {
+        let mut call = Call::get(path)
+            .query("pageSize", size.to_string())
+            .query("pageToken", token);
+        for (name, value) in query {
+            call = call.query(name, value.clone());
+        }
+        let mut page = self.send(call).await?;
+        let found = match page[items].take() {
+            Value::Array(found) => found,
+            _ => Vec::new(),
+        };
+        Ok((found, page["nextPageToken"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// Opens a stream of JSON lines.
+    ///
+    /// # Errors
+    /// As [`Api::send`].
+    pub(crate) async fn lines(&self, call: Call<'_>) -> Result<Lines, Failure> {
+        let mut response = self.request(&call, "").await?.timeout(NO_DEADLINE).send().await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.renew_token().await? {
+            response = self.request(&call, "").await?.timeout(NO_DEADLINE).send().await?;
+        }
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Lines {
+                response,
+                rest: Vec::new(),
+            });
+        }
+        Err(Failure::from_response(status.as_u16(), &response.bytes().await?))
+    }
+
     /// Uploads a CSV file.
     ///
     /// # Errors
     /// As [`Api::send`]; also where the file cannot be read.
-    pub(crate) async fn upload(&self, path: &str, file: &Path) -> Result<Value, Failure> {
-        let name = file
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or("upload.csv")
-            .to_owned();
+    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> Result<Value, Failure> {
+        let mut response = self.upload_once(path, file, bar).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.renew_token().await? {
+            response = self.upload_once(path, file, bar).await?;
+        }
+        bar.finish_and_clear();
+        read(response).await
+    }
+
+    async fn upload_once(&self, path: &str, file: &Path, bar: &ProgressBar) -> Result<Response, Failure> {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("upload.csv");
         let open = |error: std::io::Error| Failure::usage(format!("{}: {error}", file.display()));
         let opened = tokio::fs::File::open(file).await.map_err(open)?;
         let size = opened.metadata().await.map_err(open)?.len();
-        let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(opened));
+        bar.reset();
+        bar.set_length(size);
+        let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(bar.wrap_async_read(opened)));
         let url = self
             .base
             .join(path)
@@ -196,6 +248,7 @@ impl Api {
         let mut request = self
             .client
             .post(url)
+            .timeout(UPLOAD)
             .query(&[("filename", name)])
             .header("content-type", "text/csv")
             .header("content-length", size)
@@ -203,7 +256,7 @@ impl Api {
         if let Some(token) = self.token.lock().await.as_ref() {
             request = request.bearer_auth(token);
         }
-        read(request.send().await?).await
+        Ok(request.send().await?)
     }
 
     async fn request(&self, call: &Call<'_>, key: &str) -> Result<RequestBuilder, Failure> {
@@ -226,9 +279,35 @@ impl Api {
 
     async fn renew_token(&self) -> Result<bool, Failure> {
         let Some(renew) = &self.renew else { return Ok(false) };
-        let token = renew.renew().await?;
-        *self.token.lock().await = Some(token);
+        let mut token = self.token.lock().await;
+        *token = Some(renew.renew(token.as_deref().unwrap_or_default()).await?);
         Ok(true)
+    }
+}
+
+/// A stream of JSON lines.
+pub(crate) struct Lines {
+    response: Response,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The next one; `None` at the end.
+    ///
+    /// # Errors
+    /// Where the connection broke or nothing came for too long.
+    pub(crate) async fn next(&mut self) -> Result<Option<Value>, Failure> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return Ok(Some(serde_json::from_slice(&line)?));
+            }
+            let chunk = tokio::time::timeout(SILENCE, self.response.chunk()).await;
+            match chunk.map_err(|_| Failure::new(Exit::Timeout, "the stream has gone silent"))?? {
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     args::Globals,
     http::{Api, Call},
     operations::{self, Wait},
-    output::{self, Column, Format},
+    output::{self, Column, word},
     session, text,
 };
 use clap::Args;
@@ -16,10 +16,10 @@ use std::{
 };
 
 const COLUMNS: &[Column] = &[
-    ("COLUMN", "/header"),
-    ("FIELD", "/fieldId"),
-    ("TYPE", "/type"),
-    ("FIRST VALUES", "/samples"),
+    output::text("COLUMN", "/header"),
+    output::text("FIELD", "/fieldId"),
+    word("TYPE", "/type", "FIELD_TYPE_"),
+    output::text("FIRST VALUES", "/samples"),
 ];
 
 /// See the help text.
@@ -92,11 +92,11 @@ pub(crate) async fn run(globals: &Globals, args: ImportArgs) -> Result<(), Failu
         return show(globals, &uploaded);
     }
     let operation = start(&api, &uploaded, &plan).await?;
-    operations::finish(globals, &api, operation, &args.wait).await
+    operations::finish(globals.output, &api, operation, &args.wait).await
 }
 
 fn show(globals: &Globals, import: &Value) -> Result<(), Failure> {
-    if globals.output == Format::Json {
+    if !globals.output.is_table() {
         return globals.output.one(import);
     }
     output::say(&format!(
@@ -114,7 +114,9 @@ fn show(globals: &Globals, import: &Value) -> Result<(), Failure> {
 /// # Errors
 /// What the server said.
 pub(crate) async fn upload(api: &Api, file: &Path) -> Result<Value, Failure> {
-    let mut answer = api.upload("/v1/imports:upload", file).await?;
+    let mut answer = api
+        .upload("/v1/imports:upload", file, &operations::bytes_bar("upload"))
+        .await?;
     Ok(answer["import"].take())
 }
 

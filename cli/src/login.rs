@@ -1,14 +1,17 @@
-//! `tenantctl login`
+//! `tenantctl login`, `logout`, `whoami`
 
 use crate::{
-    Failure,
+    Exit, Failure,
     args::Globals,
     contexts::{self, Context},
     host,
-    http::Api,
-    output, session, text,
+    http::{Api, Call},
+    output,
+    resource::Session,
+    session, text,
 };
 use clap::Args;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// See the help text.
@@ -30,6 +33,15 @@ pub(crate) struct LoginArgs {
     /// Read TENANTRY_PASSWORD from a file of KEY=value lines
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+}
+
+/// See the help text.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tenantctl logout\n  tenantctl --context acme logout\n  tenantctl logout --all")]
+pub(crate) struct LogoutArgs {
+    /// All contexts
+    #[arg(long)]
+    all: bool,
 }
 
 /// Signs in and keeps the session.
@@ -61,6 +73,7 @@ pub(crate) async fn run(globals: &Globals, args: LoginArgs) -> Result<(), Failur
         email: args.email.clone(),
         access_token,
         refresh_token,
+        api_key_file: None,
     };
     contexts::change(|all| {
         all.contexts.insert(name.clone(), context);
@@ -69,4 +82,45 @@ pub(crate) async fn run(globals: &Globals, args: LoginArgs) -> Result<(), Failur
     })?;
     output::say(&format!("{} is signed in; the current context is {name}.", args.email));
     Ok(())
+}
+
+/// Ends sessions at the server and forgets them here; a session that has ended already is only forgotten.
+///
+/// # Errors
+/// What the server said; it is kept then, so that it can be tried again.
+pub(crate) async fn logout(globals: &Globals, args: &LogoutArgs) -> Result<(), Failure> {
+    let all = contexts::read(&contexts::path()?)?;
+    let names = if args.all {
+        all.contexts.keys().cloned().collect()
+    } else {
+        vec![session::pick(globals, &all)?]
+    };
+    for name in names {
+        let context = all.get(&name)?;
+        if !context.access_token.is_empty() {
+            let one = Globals {
+                context: Some(name.clone()),
+                api_key_file: None,
+                ..globals.clone()
+            };
+            let ended = session::of_context(&one)?
+                .send(Call::post("/v1/auth:signOut", &json!({})))
+                .await;
+            match ended {
+                Err(failure) if !matches!(failure.exit(), Exit::Denied | Exit::NotFound) => return Err(failure),
+                _ => {}
+            }
+        }
+        contexts::change(|all| all.remove(&name))?;
+        output::say(&format!("{name} is signed out."));
+    }
+    Ok(())
+}
+
+/// Who acts.
+///
+/// # Errors
+/// What the server said.
+pub(crate) async fn whoami(globals: &Globals) -> Result<(), Failure> {
+    Session::open(globals)?.send(Call::get("/v1/sessions/current")).await
 }

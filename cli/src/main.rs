@@ -19,7 +19,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::from(Exit::Ok.code()),
         Err(failure) => {
             // If stderr is gone too, the exit code still says it.
-            drop(write!(std::io::stderr(), "{failure}"));
+            let text = failure.to_string();
+            let text = text.strip_prefix("error:").unwrap_or(&text);
+            // Coloured on a terminal only, and not with NO_COLOR.
+            let word = console::style("error:").for_stderr().red().bold();
+            drop(write!(std::io::stderr(), "{word}{text}"));
             ExitCode::from(failure.exit().code())
         }
     }

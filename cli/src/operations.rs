@@ -4,9 +4,10 @@ use crate::{
     Exit, Failure,
     args::Globals,
     http::{Api, Call},
-    output, session, text,
+    output::{self, Column, Format, text, time},
+    resource::{Resource, Session},
 };
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -14,9 +15,40 @@ use std::time::{Duration, Instant};
 /// One call of `:wait` is at most this long; the API allows 30 s.
 const ONE_WAIT: Duration = Duration::from_secs(10);
 
+const OPERATIONS: Resource = Resource {
+    path: "/v1/operations",
+    items: "operations",
+    collection: "operations",
+    columns: COLUMNS,
+};
+const COLUMNS: &[Column] = &[
+    text("OPERATION", "/name"),
+    text("WHAT", "/metadata/verb"),
+    text("TARGET", "/metadata/target"),
+    text("DONE", "/done"),
+    text("STEP", "/metadata/step"),
+    text("PERCENT", "/metadata/progressPercent"),
+    time("CREATED", "/metadata/createTime"),
+    text("ERROR", "/error/message"),
+    text("ATTEMPT", "/metadata/attempt").wide(),
+    text("LAST ERROR", "/metadata/lastError").wide(),
+];
+
 /// `tenantctl operations`
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationsCommand {
+    /// The tenant's operations of every service, or one service's
+    #[command(
+        after_help = "Examples:\n  tenantctl operations list\n  tenantctl operations list --service backup -o json\n  tenantctl --tenant operator operations list --service registry"
+    )]
+    List {
+        /// Only of this service; without it, those of business and backup
+        #[arg(long, value_enum)]
+        service: Option<Service>,
+        /// At most this many of each; 0 for all
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
     /// An operation as it is now
     #[command(
         after_help = "Example:\n  tenantctl operations get operations/registry-0193a1b2-0000-7000-8000-000000000000"
@@ -36,11 +68,33 @@ pub(crate) enum OperationsCommand {
         #[arg(long, default_value_t = 300, value_name = "SECONDS")]
         timeout: u64,
     },
+    /// Ask an operation to stop; what it has done so far is undone or said
+    #[command(
+        after_help = "Example:\n  tenantctl operations cancel operations/business-0193a1b2-0000-7000-8000-000000000000"
+    )]
+    Cancel {
+        /// `operations/...`
+        name: String,
+    },
+}
+
+/// Whose operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// Imports.
+    Business,
+    /// Snapshots, verifications, restores.
+    Backup,
+    /// Tenants made, suspended, deleted (operators).
+    Registry,
 }
 
 /// Options of commands that start an operation.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Wait {
+    /// Wait until it is done; this is what happens anyway
+    #[arg(long = "wait", conflicts_with = "no_wait")]
+    _wait: bool,
     /// Print the operation and return at once
     #[arg(long)]
     no_wait: bool,
@@ -54,30 +108,59 @@ pub(crate) struct Wait {
 /// # Errors
 /// What the server said; the operation's own error.
 pub(crate) async fn run(globals: &Globals, command: OperationsCommand) -> Result<(), Failure> {
-    let api = session::api(globals)?;
+    let session = Session::open(globals)?;
     match command {
-        OperationsCommand::Get { name } => globals.output.one(&api.send(Call::get(&path(&name, ""))).await?),
+        OperationsCommand::List { service, limit } => list(&session, service, limit).await,
+        OperationsCommand::Get { name } => session.get(&OPERATIONS, &name).await,
         OperationsCommand::Wait { name, timeout } => {
-            let operation = wait(&api, json!({"name": name}), Duration::from_secs(timeout), &progress()).await?;
-            globals.output.one(&operation)
+            let limit = Duration::from_secs(timeout);
+            let operation = wait(&session.api, json!({"name": name}), limit, &progress()).await?;
+            session.output.one(&operation)
+        }
+        OperationsCommand::Cancel { name } => {
+            let path = OPERATIONS.at(&name, ":cancel");
+            let answer = session.api.send(Call::post(&path, &json!({}))).await?;
+            session.done(&format!("{name} was asked to stop."), &answer)
         }
     }
+}
+
+/// Each service keeps its own operations under its own path.
+async fn list(session: &Session, service: Option<Service>, limit: usize) -> Result<(), Failure> {
+    let paths: &[&str] = match service {
+        None => &["/v1/operations", "/v1/backupOperations"],
+        Some(Service::Business) => &["/v1/operations"],
+        Some(Service::Backup) => &["/v1/backupOperations"],
+        Some(Service::Registry) => &["/v1/platform/operations"],
+    };
+    let (mut all, mut failed) = (Vec::new(), None);
+    for path in paths {
+        match session.api.list(path, OPERATIONS.items, &[], limit).await {
+            Ok(found) => all.extend(found),
+            Err(failure) => failed = Some(failure.during(path)),
+        }
+    }
+    let created = |operation: &Value| operation["metadata"]["createTime"].as_str().map(str::to_owned);
+    all.sort_by_cached_key(|operation| std::cmp::Reverse(created(operation)));
+    // What one service could not say does not hide what another said.
+    session.output.list(OPERATIONS.columns, &all)?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// Waits (unless told not to) and prints the operation's response.
 ///
 /// # Errors
 /// The operation's own error; 124 where it takes too long.
-pub(crate) async fn finish(globals: &Globals, api: &Api, operation: Value, options: &Wait) -> Result<(), Failure> {
+pub(crate) async fn finish(output: Format, api: &Api, operation: Value, options: &Wait) -> Result<(), Failure> {
     if options.no_wait {
-        return globals.output.one(&operation);
+        return output.one(&operation);
     }
     let mut operation = wait(api, operation, Duration::from_secs(options.timeout), &progress()).await?;
     let mut response = operation["response"].take();
     if let Some(map) = response.as_object_mut() {
         map.remove("@type");
     }
-    globals.output.one(&response)
+    output.one(&response)
 }
 
 /// Waits until the operation is done.
@@ -104,7 +187,7 @@ pub(crate) async fn wait(
             return Err(Failure::new(Exit::Timeout, message));
         }
         let body = json!({"timeout": format!("{}s", left.min(ONE_WAIT).as_secs().max(1))});
-        operation = api.send(Call::post(&path(&name, ":wait"), &body)).await?;
+        operation = api.send(Call::post(&OPERATIONS.at(&name, ":wait"), &body)).await?;
     }
     bar.finish_and_clear();
     match operation.get("error").filter(|error| !error.is_null()) {
@@ -118,6 +201,17 @@ pub(crate) async fn wait(
 pub(crate) fn progress() -> ProgressBar {
     let bar = ProgressBar::new(0);
     total(&bar, 0);
+    bar
+}
+
+/// A bar on stderr that counts bytes; none where stderr is no terminal.
+#[must_use]
+pub(crate) fn bytes_bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}")
+    {
+        bar.set_style(style);
+    }
     bar
 }
 
@@ -135,8 +229,8 @@ pub(crate) fn total(bar: &ProgressBar, units: u64) {
 }
 
 fn show(bar: &ProgressBar, metadata: &Value) {
-    total(bar, number(&metadata["totalUnits"]));
-    bar.set_position(number(&metadata["doneUnits"]));
+    total(bar, output::number(metadata.get("totalUnits")).unwrap_or_default());
+    bar.set_position(output::number(metadata.get("doneUnits")).unwrap_or_default());
     let attempt = metadata["attempt"]
         .as_i64()
         .filter(|attempt| *attempt > 1)
@@ -152,17 +246,4 @@ fn show(bar: &ProgressBar, metadata: &Value) {
         error.unwrap_or_default()
     ));
     bar.tick();
-}
-
-/// 64-bit numbers are strings in JSON.
-fn number(value: &Value) -> u64 {
-    value
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .or_else(|| value.as_u64())
-        .unwrap_or_default()
-}
-
-fn path(name: &str, verb: &str) -> String {
-    format!("/v1/{}{verb}", text::resource("operations", name))
 }

@@ -6,6 +6,7 @@ use crate::{
     contexts::{self, Context, Contexts},
     host,
     http::{Api, Call, Renew},
+    text,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,19 +17,55 @@ use tenantry_kernel::BoxFuture;
 /// # Errors
 /// Where nobody has signed in.
 pub(crate) fn api(globals: &Globals) -> Result<Api, Failure> {
+    if let Some(key) = api_key(globals)? {
+        let all = contexts::read(&contexts::path()?)?;
+        let (server, tenant) = match (&globals.server, &globals.context) {
+            (Some(server), None) => (server.clone(), globals.tenant.clone()),
+            _ => {
+                let context = all.get(&pick(globals, &all)?)?;
+                (
+                    context.server.clone(),
+                    globals.tenant.clone().or_else(|| context.tenant.clone()),
+                )
+            }
+        };
+        return Ok(Api::new(host::tenant_url(&server, tenant.as_deref())?)?.signed_in(key, None));
+    }
+    of_context(globals)
+}
+
+/// The API that the current context names, whatever key there is.
+///
+/// # Errors
+/// As [`api`].
+pub(crate) fn of_context(globals: &Globals) -> Result<Api, Failure> {
     let all = contexts::read(&contexts::path()?)?;
     let name = pick(globals, &all)?;
     let context = all.get(&name)?;
-    let url = host::tenant_url(&context.server, context.tenant.as_deref())?;
-    let renew = Arc::new(RefreshToken {
-        name,
-        stale: context.access_token.clone(),
-    });
-    Ok(Api::new(url)?.signed_in(context.access_token.clone(), Some(renew)))
+    let api = Api::new(host::tenant_url(&context.server, context.tenant.as_deref())?)?;
+    if let Some(file) = &context.api_key_file {
+        return Ok(api.signed_in(text::secret_from_file(file)?, None));
+    }
+    if context.access_token.is_empty() {
+        return Err(nobody(globals));
+    }
+    let renew = Arc::new(RefreshToken { name });
+    Ok(api.signed_in(context.access_token.clone(), Some(renew)))
 }
 
-/// The context by name, or the only one that fits `--tenant` and `--server`, or the current one.
-fn pick(globals: &Globals, all: &Contexts) -> Result<String, Failure> {
+/// The key of a program, from a file or the environment: arguments can be read by every user of the machine.
+fn api_key(globals: &Globals) -> Result<Option<String>, Failure> {
+    match &globals.api_key_file {
+        Some(file) => text::secret_from_file(file).map(Some),
+        None => Ok(tenantry_config::env_var("TENANTCTL_API_KEY")),
+    }
+}
+
+/// The context by name, or the current one if it fits `--tenant` and `--server`, or the first that does.
+///
+/// # Errors
+/// Where none fits.
+pub(crate) fn pick(globals: &Globals, all: &Contexts) -> Result<String, Failure> {
     if let Some(name) = &globals.context {
         return Ok(name.clone());
     }
@@ -51,17 +88,16 @@ fn pick(globals: &Globals, all: &Contexts) -> Result<String, Failure> {
         .iter()
         .find(|(_, context)| fits(context))
         .map(|(name, _)| name.clone())
-        .ok_or_else(|| {
-            let tenant = globals
-                .tenant
-                .as_ref()
-                .map(|tenant| format!(" --tenant {tenant}"))
-                .unwrap_or_default();
-            Failure::new(
-                crate::Exit::Denied,
-                format!("nobody is signed in here. Use `tenantctl login --server URL{tenant} --email EMAIL`."),
-            )
-        })
+        .ok_or_else(|| nobody(globals))
+}
+
+fn nobody(globals: &Globals) -> Failure {
+    let tenant = globals.tenant.as_ref().map(|tenant| format!(" --tenant {tenant}"));
+    let tenant = tenant.unwrap_or_default();
+    Failure::new(
+        crate::Exit::Denied,
+        format!("nobody is signed in here. Use `tenantctl login --server URL{tenant} --email EMAIL`."),
+    )
 }
 
 fn same_url(one: &str, other: &str) -> bool {
@@ -78,27 +114,26 @@ pub(crate) async fn sign_in(api: &Api, email: &str, password: &str) -> Result<(S
 }
 
 fn tokens(answer: &Value) -> Result<(String, String), Failure> {
-    let text = |key: &str| answer[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    text("accessToken")
-        .zip(text("refreshToken"))
+    let token = |key: &str| answer[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    token("accessToken")
+        .zip(token("refreshToken"))
         .ok_or_else(|| Failure::other("the server answered without tokens"))
 }
 
 /// Swaps the refresh token of a context, once for all processes.
 struct RefreshToken {
     name: String,
-    stale: String,
 }
 
 impl Renew for RefreshToken {
-    fn renew(&self) -> BoxFuture<'_, Result<String, Failure>> {
+    fn renew<'a>(&'a self, stale: &'a str) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             let path = contexts::path()?;
             // Held until the new pair is written: the old refresh token must not be used a second time.
             let lock = contexts::lock(&path)?;
             let mut all = contexts::read(&path)?;
             let context = all.get(&self.name)?.clone();
-            if context.access_token != self.stale {
+            if context.access_token != stale {
                 return Ok(context.access_token);
             }
             let api = Api::new(host::tenant_url(&context.server, context.tenant.as_deref())?)?;

@@ -3,22 +3,34 @@
 use crate::{
     Failure,
     args::Globals,
+    confirm::Confirm,
     http::{Api, Call},
     operations::{self, Wait},
-    output::Column,
-    session, text,
+    output::{Column, text, time, word},
+    resource::{Resource, Session, given},
+    text as paths,
 };
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+const TENANTS: Resource = Resource {
+    path: "/v1/tenants",
+    items: "tenants",
+    collection: "tenants",
+    columns: COLUMNS,
+};
 const COLUMNS: &[Column] = &[
-    ("SLUG", "/slug"),
-    ("NAME", "/displayName"),
-    ("PLAN", "/plan"),
-    ("STATE", "/state"),
-    ("ID", "/tenantId"),
-    ("CREATED", "/createTime"),
+    text("SLUG", "/slug"),
+    text("NAME", "/displayName"),
+    text("PLAN", "/plan"),
+    word("STATE", "/state", "TENANT_STATE_"),
+    text("ID", "/tenantId"),
+    time("CREATED", "/createTime"),
+    time("CHANGED", "/updateTime").wide(),
+    time("PURGED", "/purgeTime").wide(),
+    text("PLACEMENT", "/placement").wide(),
+    text("CELL", "/cell").wide(),
 ];
 
 /// `tenantctl tenants`
@@ -51,6 +63,19 @@ pub(crate) enum TenantsCommand {
         after_help = "Example:\n  tenantctl tenants create initech --display-name 'Initech Ltd' --plan team --admin-email owner@initech.example"
     )]
     Create(CreateArgs),
+    /// Change the name for people or the plan
+    #[command(after_help = "Example:\n  tenantctl tenants update acme --plan enterprise --display-name 'Acme Corp'")]
+    Update {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        name: String,
+        /// Name for people
+        #[arg(long)]
+        display_name: Option<String>,
+        /// The plan
+        #[arg(long)]
+        plan: Option<String>,
+    },
     /// Lock a tenant and end its sessions
     #[command(after_help = "Example:\n  tenantctl tenants suspend acme --reason 'unpaid invoice'")]
     Suspend {
@@ -74,18 +99,20 @@ pub(crate) enum TenantsCommand {
     },
     /// Delete a tenant; it can be undeleted for 30 days
     #[command(
-        after_help = "Examples:\n  tenantctl tenants delete acme\n  tenantctl tenants delete acme --purge --yes-destroy acme"
+        after_help = "Examples:\n  tenantctl tenants delete acme --yes\n  tenantctl tenants delete acme --purge --yes-destroy acme"
     )]
     Delete {
         /// Slug or id
         #[arg(value_name = "TENANT")]
         name: String,
         /// Destroy keys and data now; nothing brings them back
-        #[arg(long, requires = "yes_destroy")]
+        #[arg(long)]
         purge: bool,
-        /// Repeat the tenant's name to confirm --purge
-        #[arg(long, value_name = "TENANT")]
+        /// Repeat the tenant's name to confirm --purge without being asked; --yes is not enough for that
+        #[arg(long, value_name = "TENANT", requires = "purge")]
         yes_destroy: Option<String>,
+        #[command(flatten)]
+        confirm: Confirm,
         #[command(flatten)]
         wait: Wait,
     },
@@ -126,73 +153,87 @@ pub(crate) struct CreateArgs {
 /// # Errors
 /// What the server said.
 pub(crate) async fn run(globals: &Globals, command: TenantsCommand) -> Result<(), Failure> {
-    let api = session::api(globals)?;
+    let session = Session::open(globals)?;
+    let api = &session.api;
     let (operation, wait) = match command {
         TenantsCommand::List {
             prefix,
             show_deleted,
             limit,
-        } => return list(globals, &api, prefix, show_deleted, limit).await,
-        TenantsCommand::Get { name } => return globals.output.one(&api.send(Call::get(&path(&name, ""))).await?),
-        TenantsCommand::Create(args) => create(&api, args).await?,
-        TenantsCommand::Suspend { name, reason, wait } => {
-            (act(&api, &name, ":suspend", &json!({"reason": reason})).await?, wait)
+        } => return list(&session, prefix, show_deleted, limit).await,
+        TenantsCommand::Get { name } => return session.get(&TENANTS, &name).await,
+        TenantsCommand::Create(args) => create(api, args).await?,
+        TenantsCommand::Update {
+            name,
+            display_name,
+            plan,
+        } => {
+            let plan = plan.map(|plan| paths::full_name("plans", &plan));
+            let body = given(&[("displayName", display_name.as_deref()), ("plan", plan.as_deref())]);
+            return session.patch(&TENANTS.at(&name, ""), &body).await;
         }
-        TenantsCommand::Resume { name, wait } => (act(&api, &name, ":resume", &json!({})).await?, wait),
-        TenantsCommand::Undelete { name, wait } => (act(&api, &name, ":undelete", &json!({})).await?, wait),
+        TenantsCommand::Suspend { name, reason, wait } => {
+            (act(api, &name, ":suspend", &json!({"reason": reason})).await?, wait)
+        }
+        TenantsCommand::Resume { name, wait } => (act(api, &name, ":resume", &json!({})).await?, wait),
+        TenantsCommand::Undelete { name, wait } => (act(api, &name, ":undelete", &json!({})).await?, wait),
         TenantsCommand::Delete {
             name,
             purge,
             yes_destroy,
+            confirm,
             wait,
-        } => (delete(&api, &name, purge, yes_destroy).await?, wait),
+        } => {
+            agree(&name, purge, yes_destroy.as_deref(), &confirm)?;
+            (delete(api, &name, purge).await?, wait)
+        }
     };
-    operations::finish(globals, &api, operation, &wait).await
+    operations::finish(session.output, api, operation, &wait).await
 }
 
-async fn list(
-    globals: &Globals,
-    api: &Api,
-    prefix: Option<String>,
-    show_deleted: bool,
-    limit: usize,
-) -> Result<(), Failure> {
+async fn list(session: &Session, prefix: Option<String>, show_deleted: bool, limit: usize) -> Result<(), Failure> {
+    let deleted = if show_deleted { "true" } else { "" };
     let query = [
         ("slugPrefix", prefix.unwrap_or_default()),
-        (
-            "showDeleted",
-            if show_deleted { "true".to_owned() } else { String::new() },
-        ),
+        ("showDeleted", deleted.to_owned()),
     ];
-    globals
-        .output
-        .list(COLUMNS, &api.list("/v1/tenants", "tenants", &query, limit).await?)
+    session.list(&TENANTS, &query, limit).await
 }
 
 async fn create(api: &Api, args: CreateArgs) -> Result<(Value, Wait), Failure> {
     let display_name = args.display_name.unwrap_or_else(|| args.slug.clone());
-    let tenant = json!({"slug": args.slug, "displayName": display_name, "plan": text::resource("plans", &args.plan)});
-    let call = Call::post("/v1/tenants", &tenant)
+    let tenant = json!({"slug": args.slug, "displayName": display_name, "plan": paths::full_name("plans", &args.plan)});
+    let call = Call::post(TENANTS.path, &tenant)
         .query("adminEmail", args.admin_email)
         .query("adminDisplayName", args.admin_name);
     Ok((api.send(call).await?, args.wait))
 }
 
 async fn act(api: &Api, tenant: &str, verb: &str, body: &Value) -> Result<Value, Failure> {
-    api.send(Call::post(&path(tenant, verb), body)).await
+    api.send(Call::post(&TENANTS.at(tenant, verb), body)).await
 }
 
-async fn delete(api: &Api, tenant: &str, purge: bool, confirmed: Option<String>) -> Result<Value, Failure> {
-    if purge && confirmed.as_deref() != Some(tenant) {
-        return Err(Failure::usage(format!(
-            "--purge destroys everything of the tenant: confirm it with --yes-destroy {tenant}"
-        )));
+/// A purge cannot be undone: `--yes` alone must not do it.
+fn agree(tenant: &str, purge: bool, repeated: Option<&str>, confirm: &Confirm) -> Result<(), Failure> {
+    if !purge {
+        return confirm.ask(&format!("{tenant} will be locked, and destroyed in 30 days."), tenant);
     }
-    let path = path(tenant, "");
+    match repeated {
+        Some(name) if name == tenant => Ok(()),
+        Some(name) => Err(Failure::usage(format!(
+            "--yes-destroy {name}: it is {tenant} that would be destroyed"
+        ))),
+        None => Confirm::default()
+            .ask(
+                &format!("Keys and data of {tenant} will be destroyed now; nothing brings them back."),
+                tenant,
+            )
+            .map_err(|failure| failure.during(&format!("--purge needs --yes-destroy {tenant}"))),
+    }
+}
+
+async fn delete(api: &Api, tenant: &str, purge: bool) -> Result<Value, Failure> {
+    let path = TENANTS.at(tenant, "");
     api.send(Call::new(Method::DELETE, &path).query("purge", if purge { "true" } else { "" }))
         .await
-}
-
-fn path(tenant: &str, verb: &str) -> String {
-    format!("/v1/{}{verb}", text::resource("tenants", tenant))
 }

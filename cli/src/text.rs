@@ -1,6 +1,7 @@
-//! Small codecs: percent escapes for paths, random passwords, reading secrets.
+//! Small things around text: percent escapes for paths, random passwords, reading secrets and files, asking a person.
 
 use crate::Failure;
+use serde_json::Value;
 use std::{
     io::{IsTerminal, Read},
     path::Path,
@@ -20,14 +21,20 @@ pub(crate) fn segment(text: &str) -> String {
     out
 }
 
-/// `tenants/x` from `x` or `tenants/x`, each segment encoded.
+/// `tenants/x` from `x` or `tenants/x`.
 #[must_use]
-pub(crate) fn resource(collection: &str, given: &str) -> String {
-    let full = if given.starts_with(&format!("{collection}/")) {
+pub(crate) fn full_name(collection: &str, given: &str) -> String {
+    if given.starts_with(&format!("{collection}/")) {
         given.to_owned()
     } else {
         format!("{collection}/{given}")
-    };
+    }
+}
+
+/// `tenants/x` from `x` or `tenants/x`, each segment encoded.
+#[must_use]
+pub(crate) fn resource(collection: &str, given: &str) -> String {
+    let full = full_name(collection, given);
     full.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
@@ -71,7 +78,50 @@ pub(crate) fn secret_from_prompt(prompt: &str) -> Result<String, Failure> {
         ));
     }
     terminal.write_str(prompt)?;
-    Ok(terminal.read_secure_line()?)
+    let secret = terminal.read_secure_line()?;
+    first_line(&secret).ok_or_else(|| Failure::usage("no password was typed"))
+}
+
+/// A line typed by a person; `None` where there is no terminal to ask at.
+///
+/// # Errors
+/// Where the terminal cannot be read.
+pub(crate) fn line_from_prompt(prompt: &str) -> Result<Option<String>, Failure> {
+    let terminal = console::Term::stderr();
+    if !std::io::stdin().is_terminal() || !terminal.is_term() {
+        return Ok(None);
+    }
+    terminal.write_str(prompt)?;
+    Ok(Some(terminal.read_line()?))
+}
+
+/// The first line of a file that holds nothing but a secret.
+///
+/// # Errors
+/// Where the file cannot be read or is empty.
+pub(crate) fn secret_from_file(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    first_line(&text).ok_or_else(|| Failure::usage(format!("{} is empty", path.display())))
+}
+
+/// JSON from a file; `-` is stdin.
+///
+/// # Errors
+/// Where it cannot be read or is no JSON object.
+pub(crate) fn json_object(path: &Path) -> Result<Value, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin().lock())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| failed(&error))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(failed(&"must be a JSON object"))
+    }
 }
 
 /// The value of `key` in a file of `KEY=value` lines.

@@ -67,12 +67,12 @@ pub(crate) async fn run(globals: &Globals, command: ExampleCommand) -> Result<()
     }
     report.end();
     let columns = [
-        ("TENANT", "/slug"),
-        ("PLAN", "/plan"),
-        ("URL", "/url"),
-        ("MEMBERS", "/members"),
-        ("TYPES", "/types"),
-        ("RECORDS", "/records"),
+        output::text("TENANT", "/slug"),
+        output::text("PLAN", "/plan"),
+        output::text("URL", "/url"),
+        output::text("MEMBERS", "/members"),
+        output::text("TYPES", "/types"),
+        output::text("RECORDS", "/records"),
     ];
     globals.output.list(&columns, &rows)?;
     output::say(&match report.changes() {

@@ -1,0 +1,96 @@
+//! `tenantctl domains`
+
+use crate::{
+    Failure,
+    args::Globals,
+    confirm::Confirm,
+    http::Call,
+    output::{self, Column, text, time, word},
+    resource::{Resource, Session},
+    text as paths,
+};
+use clap::Subcommand;
+use serde_json::json;
+
+const DOMAINS: Resource = Resource {
+    path: "/v1/domains",
+    items: "domains",
+    collection: "domains",
+    columns: COLUMNS,
+};
+const COLUMNS: &[Column] = &[
+    text("DOMAIN", "/name"),
+    word("STATE", "/state", "DOMAIN_STATE_"),
+    text("TXT VALUE", "/verificationToken"),
+    time("CREATED", "/createTime"),
+];
+
+/// `tenantctl domains`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DomainsCommand {
+    /// The tenant's own domains
+    #[command(after_help = "Example:\n  tenantctl domains list")]
+    List,
+    /// Claim a domain; prints the TXT record that proves it
+    #[command(after_help = "Example:\n  tenantctl domains create help.acme.example")]
+    Create {
+        /// The host name
+        #[arg(value_name = "DOMAIN")]
+        name: String,
+    },
+    /// Check the TXT record of a tenant's domain and put it into service (operators)
+    #[command(after_help = "Example:\n  tenantctl domains verify acme help.acme.example")]
+    Verify {
+        /// Slug or id of the tenant
+        #[arg(value_name = "TENANT")]
+        of: String,
+        /// The host name
+        #[arg(value_name = "DOMAIN")]
+        name: String,
+    },
+    /// Give a domain up; requests for it no longer reach the tenant
+    #[command(after_help = "Example:\n  tenantctl domains delete help.acme.example --yes")]
+    Delete {
+        /// The host name
+        #[arg(value_name = "DOMAIN")]
+        name: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the server said.
+pub(crate) async fn run(globals: &Globals, command: DomainsCommand) -> Result<(), Failure> {
+    let session = Session::open(globals)?;
+    match command {
+        DomainsCommand::List => session.list(&DOMAINS, &[], 0).await,
+        DomainsCommand::Create { name } => {
+            let body = json!({"name": paths::full_name("domains", &name)});
+            let domain = session.api.send(Call::post(DOMAINS.path, &body)).await?;
+            session.output.one(&domain)?;
+            if session.output.is_table() {
+                let value = output::line(domain.get("verificationToken"));
+                output::say(&format!(
+                    "Add the TXT record _tenantry-verify.{name} with the value {value}, then ask the operator to verify."
+                ));
+            }
+            Ok(())
+        }
+        DomainsCommand::Verify { of, name } => {
+            let domain = name.strip_prefix("domains/").unwrap_or(&name);
+            let path = format!(
+                "/v1/{}/domains/{}:verify",
+                paths::resource("tenants", &of),
+                paths::segment(domain)
+            );
+            session.send(Call::post(&path, &json!({}))).await
+        }
+        DomainsCommand::Delete { name, confirm } => {
+            confirm.ask(&format!("{name} will no longer reach this tenant."), &name)?;
+            session.delete(&DOMAINS, &name, &[]).await
+        }
+    }
+}
