@@ -1,7 +1,7 @@
 # Thin on purpose: every target is one script in deploy/dev or one tool. `make help` lists them.
 # TENANTRY_PORT_BASE (8080) moves the whole range of ports; TENANTRY_INSTANCE (dev) names a second environment.
 .DEFAULT_GOAL := help
-.PHONY: help up down status restart test test-full bench check fmt ci proto-baseline
+.PHONY: check-kube test-kube help up down status restart test test-full bench check fmt ci proto-baseline
 DEV := deploy/dev
 export PATH := $(CURDIR)/.run/tools/bin:$(CURDIR)/.run/tools/node_modules/.bin:$(PATH):$(CURDIR)/.run/tools/venv/bin
 
@@ -32,6 +32,12 @@ bench: ## measure a release build on an instance of its own
 
 check: ## format, clippy, scripts: the quick part of .ci/run
 	@.ci/run --quick
+
+check-kube: ## the Helm chart and the manifests: lint, schema, goldens, policy
+	@k8s/check.sh
+
+test-kube: ## the chart in a real Kubernetes API server with hollow nodes (first time: builds it, 6 CPU minutes)
+	@tests/kube/run.sh
 
 fmt: ## format Rust and protos
 	@cargo fmt && buf format -w --exclude-path proto/google

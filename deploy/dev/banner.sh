@@ -34,7 +34,7 @@ row() { printf '  %-10s %-31s %s\n' "$@"; }
 servers() {
   row SERVER ADDRESS "HOW TO LOOK"
   row gateway "http://127.0.0.1:$B" "REST, gRPC and gRPC-Web; /openapi.json lists the API"
-  row metrics "http://127.0.0.1:${PORT[gateway_admin]}/metrics" "also registry :${PORT[registry_admin]}, auth :${PORT[auth_admin]}, business :${PORT[business_admin]}"
+  row metrics "http://127.0.0.1:${PORT[gateway_admin]}/metrics" "also registry :${PORT[registry_admin]}, auth :${PORT[auth_admin]}, business :${PORT[business_admin]}, backup :${PORT[backup_admin]}, monitoring :${PORT[monitoring_admin]}"
   row postgres "127.0.0.1:${PORT[postgres]}" "deploy/dev/stack.sh psql$i tenantry        (or tenantry_data)"
   row redis "127.0.0.1:${PORT[redis]}" "URLs by user: $DIR/world.json"
   row rabbitmq "http://127.0.0.1:${PORT[rabbit_mgmt]}" "admin, password in $DIR/secrets/amqp_admin"

@@ -8,7 +8,7 @@ import base64, hashlib, json, os, pathlib, sys
 
 SECRETS = pathlib.Path(sys.argv[1])
 VHOST = "tenantry"
-SHARED = ("tenantry.commands", "tenantry.replies", "tenantry.retry", "tenantry.dead")
+SHARED = ("tenantry.commands", "tenantry.replies", "tenantry.retry", "tenantry.dead", "tenantry.meters", "tenantry.events")
 
 
 def user(name, tags=""):
@@ -26,7 +26,7 @@ def service(name):
     return permission(name, rf"^(tenantry\.[a-z.]+|{name}\..*)$")
 
 
-services = ("registry", "auth", "business")
+services = ("gateway", "registry", "auth", "business", "backup", "monitoring")
 json.dump({
     "users": [user("admin", "administrator"), *(user(s) for s in services)],
     "vhosts": [{"name": VHOST}],

@@ -36,7 +36,19 @@ list_missing() {
   has chromium || need chromium "sign-in page in a real browser"
   venv_ok || need python3-venv "gRPC client of another language"
   pgbouncer_ok || need pgbouncer "connection pooler, to prove the tenant context behind it"
+  { has prometheus && has promtool; } || need prometheus "alert rules: unit tests, and a live instance that scrapes ours"
+  has prometheus-alertmanager || has alertmanager || need prometheus-alertmanager "alerts on their way to a receiver"
   has shellcheck || need shellcheck "lint of these scripts"
+  [ "${TENANTRY_FULL:-0}" = 1 ] || return 0
+  has buildah || need buildah "builds the images (tests/images)"
+  has podman || need podman "runs them"
+  has runc || need runc "the same"
+  has conmon || need conmon "the same"
+  [ -x /usr/lib/podman/netavark ] || need netavark "networks of containers"
+  [ -x /usr/lib/podman/aardvark-dns ] || need aardvark-dns "names of containers"
+  has iptables || [ -x /usr/sbin/iptables ] || need iptables "the same"
+  has debootstrap || [ -x /usr/sbin/debootstrap ] || need debootstrap "servers in containers, where no image can be pulled"
+  has strip || need binutils "smaller images"
 }
 
 # The distribution's own major if 15 is not on offer (Ubuntu 24.04 has 16).
@@ -76,6 +88,7 @@ disable_units() {
     case $p in
       redis-server) systemctl disable redis-server.service ;;
       pgbouncer) systemctl disable pgbouncer.service ;;
+      prometheus | prometheus-alertmanager) systemctl disable "$p.service" ;;
       rabbitmq-server) systemctl disable rabbitmq-server.service epmd.service epmd.socket ;;
       *) ;;
     esac

@@ -14,7 +14,7 @@ RMQ_BIN=/usr/lib/rabbitmq/bin
 STACK_USER=tenantry-dev
 OPERATOR_EMAIL=operator@tenantry.localhost
 # The order is the start order; stopping goes backwards.
-SERVICES=(registry auth business gateway)
+SERVICES=(registry auth business backup monitoring gateway)
 
 say() { printf '%s\n' "$*"; }
 step() { if [ -t 1 ]; then printf '\033[1m==>\033[0m %s\n' "$*"; else printf '==> %s\n' "$*"; fi; }
@@ -27,7 +27,7 @@ is_root() { [ "$(id -u)" = 0 ]; }
 
 # --- options: the same few everywhere; what is not an option stays in ARGS
 parse_options() {
-  INSTANCE=${TENANTRY_INSTANCE:-dev} PORT_BASE='' PROFILE='' FSYNC='' EXAMPLES='' KEEP_DATA=0 ARGS=()
+  INSTANCE=${TENANTRY_INSTANCE:-dev} PORT_BASE='' PROFILE='' FSYNC='' EXAMPLES='' KEEP_DATA=0 NO_BUILD=0 ARGS=()
   while [ $# -gt 0 ]; do
     case $1 in
       --instance) INSTANCE=${2:?--instance needs a name} && shift 2 ;;
@@ -36,7 +36,8 @@ parse_options() {
       --fsync) FSYNC=${2:?--fsync needs on or off} && shift 2 ;;
       --no-examples) EXAMPLES=0 && shift ;;
       --keep-data) KEEP_DATA=1 && shift ;;
-      --*) die "unknown option $1 (known: --instance --port-base --profile --fsync --no-examples --keep-data)" ;;
+      --no-build) NO_BUILD=1 && shift ;;
+      --*) die "unknown option $1 (known: --instance --port-base --profile --fsync --no-examples --keep-data --no-build)" ;;
       *) ARGS+=("$1") && shift ;;
     esac
   done
@@ -77,6 +78,7 @@ set_ports() {
   local b=$PORT_BASE
   declare -gA PORT=([gateway]=$b [gateway_admin]=$((b + 7)) [registry]=$((b + 1)) [registry_admin]=$((b + 2))
     [auth]=$((b + 3)) [auth_admin]=$((b + 4)) [business]=$((b + 5)) [business_admin]=$((b + 6))
+    [backup]=$((b + 8)) [backup_admin]=$((b + 9)) [monitoring]=$((b + 10)) [monitoring_admin]=$((b + 11))
     [postgres]=$((b + 20)) [redis]=$((b + 21)) [amqp]=$((b + 22)) [erlang_dist]=$((b + 23)) [epmd]=$((b + 24))
     [rabbit_mgmt]=$((b + 25)) [rabbit_prometheus]=$((b + 26)))
 }
@@ -114,12 +116,13 @@ make_secret() { [ -s "$INST/secrets/$1" ] || (openssl rand -hex "${2:-24}" >"$IN
 
 all_secrets() {
   local s
-  for s in pg_postgres pg_tenantry_{ddl,registry,registry_sys,auth,auth_sys,business,business_sys} \
-    redis_{admin,gateway,registry,auth,business} amqp_{admin,registry,auth,business} \
-    service_{gateway,registry,auth,business}; do
+  for s in pg_postgres pg_tenantry_{ddl,registry,registry_sys,auth,auth_sys,business,business_sys,backup,backup_sys,monitoring,monitoring_sys} \
+    redis_{admin,gateway,registry,auth,business,backup,monitoring} amqp_{admin,gateway,registry,auth,business,backup,monitoring} \
+    service_{gateway,registry,auth,business,backup,monitoring}; do
     make_secret "$s"
   done
   make_secret operator_password 10
+  [ -s "$INST/secrets/backup_signing_key" ] || openssl rand -base64 32 >"$INST/secrets/backup_signing_key" # signs manifests of snapshots
   [ -s "$INST/secrets/root_key" ] || openssl rand -base64 32 >"$INST/secrets/root_key" # wraps every tenant's keys
 }
 

@@ -72,7 +72,7 @@ redis_start() {
     echo 'user default off'
     printf 'user admin on #%s ~* &* +@all\n' "$(secret redis_admin | tr -d '\n' | sha256sum | cut -c1-64)"
     local u
-    for u in gateway registry auth business; do redis_user "$u"; done
+    for u in gateway registry auth business backup monitoring; do redis_user "$u"; done
   } | put "$STATE/redis/users.acl"
   as redis-server --daemonize yes --port "${PORT[redis]}" --bind 127.0.0.1 --unixsocket "$STATE/run/redis.sock" --dir "$STATE/redis" \
     --aclfile "$STATE/redis/users.acl" --pidfile "$STATE/run/redis.pid" --logfile "$STATE/run/redis.log" \

@@ -7,7 +7,7 @@ source "$DEV_DIR/config.sh"
 bin_dir() { echo "${CARGO_TARGET_DIR:-$ROOT/target}/$PROFILE"; }
 
 build() {
-  local args=(build --locked --bin tenantry-registry --bin tenantry-auth --bin tenantry-business --bin tenantry-gateway --bin tenantctl)
+  local args=(build --locked --bin tenantry-registry --bin tenantry-auth --bin tenantry-business --bin tenantry-backup --bin tenantry-monitoring --bin tenantry-gateway --bin tenantctl)
   [ "$PROFILE" = debug ] || args+=(--release)
   step "cargo ${args[*]}   (the first time takes some minutes)"
   (cd "$ROOT" && umask 022 && cargo "${args[@]}") || die "the build failed"
@@ -16,7 +16,7 @@ build() {
 # Migrations also bootstrap: roles' grants, keys, the operator. Each is idempotent.
 migrate() {
   local s
-  for s in registry auth business; do
+  for s in registry auth business backup monitoring; do
     step "migrate $s"
     "$(bin_dir)/tenantry-$s" migrate --config "$INST/config/$s.toml" >>"$INST/log/migrate.log" 2>&1 ||
       die "migration of $s failed: $(tail -n 5 "$INST/log/migrate.log")"
@@ -30,7 +30,8 @@ start_one() {
   supervised "$1" && return 0
   [ -x "$bin" ] || die "$bin is not there: run deploy/dev/services.sh build"
   stop_pid "$INST/pid/$1.pid" "$INST/config/$1.toml" TERM 12 # a child whose supervisor was killed
-  setsid "$DEV_DIR/supervise.sh" "$1" "$INST" "$bin" run --config "$INST/config/$1.toml" </dev/null >/dev/null 2>&1 &
+  # As in the container: large blocks go back to the system at once.
+  MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 setsid "$DEV_DIR/supervise.sh" "$1" "$INST" "$bin" run --config "$INST/config/$1.toml" </dev/null >/dev/null 2>&1 &
   echo $! >"$INST/pid/$1.supervisor.pid"
 }
 

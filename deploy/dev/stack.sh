@@ -23,7 +23,7 @@ psql_super() { # DATABASE args..: over TCP as the superuser; the password goes b
 bootstrap_sql() {
   local r
   {
-    for r in ddl registry registry_sys auth auth_sys business business_sys; do
+    for r in ddl registry registry_sys auth auth_sys business business_sys backup backup_sys monitoring monitoring_sys; do
       printf "\\\\set pw_tenantry_%s '%s'\n" "$r" "$(secret "pg_tenantry_$r")"
     done
     printf '\\ir %s\n' "$DEV_DIR/bootstrap.sql"

@@ -38,6 +38,15 @@ if [ -x "$ROOT/tests/clients/run.sh" ] && [ ${#nextest_args[@]} -eq 0 ]; then
   step "clients of other languages: tests/clients/run.sh"
   "$ROOT/tests/clients/run.sh" </dev/null || rc=$?
 fi
+# After the tests, because it takes backup away for some seconds.
+if [ ${#nextest_args[@]} -eq 0 ]; then
+  step "alerts, dashboards and runbooks against Prometheus and Alertmanager: tests/alerts/run.sh"
+  "$ROOT/tests/alerts/run.sh" --instance test </dev/null || rc=$?
+fi
+if [ "$TENANTRY_FULL" = 1 ] && [ ${#nextest_args[@]} -eq 0 ] && is_root; then
+  step "images under podman, and the compose file: tests/images/run.sh"
+  { "$DEV_DIR/tools.sh" --with-images && "$ROOT/tests/images/run.sh"; } </dev/null || rc=$?
+fi
 # Last, because it restarts auth and gateway with one more service in their configuration.
 if [ ${#nextest_args[@]} -eq 0 ]; then
   step "examples, and a service of one's own: examples/own-service/call.sh"

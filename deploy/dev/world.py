@@ -8,9 +8,9 @@ import json, os, pathlib, sys
 root, inst = (pathlib.Path(p) for p in sys.argv[1:3])
 b, profile = int(sys.argv[3]), sys.argv[4]
 ports = {"gateway": b, "gateway_admin": b + 7, "registry": b + 1, "registry_admin": b + 2, "auth": b + 3, "auth_admin": b + 4,
-         "business": b + 5, "business_admin": b + 6, "postgres": b + 20, "redis": b + 21, "amqp": b + 22, "erlang_dist": b + 23,
+         "business": b + 5, "business_admin": b + 6, "backup": b + 8, "backup_admin": b + 9, "monitoring": b + 10, "monitoring_admin": b + 11, "postgres": b + 20, "redis": b + 21, "amqp": b + 22, "erlang_dist": b + 23,
          "epmd": b + 24, "rabbit_mgmt": b + 25, "rabbit_prometheus": b + 26}
-SERVICES = ("gateway", "registry", "auth", "business")
+SERVICES = ("gateway", "registry", "auth", "business", "backup", "monitoring")
 
 
 def secret(name):
@@ -46,7 +46,7 @@ world = {
     "grpc_urls": {s: f"http://127.0.0.1:{ports[s]}" for s in SERVICES},
     "db": {"superuser": {**both("postgres"), "postgres": pg("postgres", "postgres")}, "roles": {r: both(r) for r in roles}},
     "redis": {u: f"redis://{u}:{secret('redis_' + u)}@127.0.0.1:{ports['redis']}/0" for u in ("admin", *SERVICES)},
-    "amqp": {u: f"amqp://{u}:{secret('amqp_' + u)}@127.0.0.1:{ports['amqp']}/tenantry" for u in ("admin", *SERVICES[1:])},
+    "amqp": {u: f"amqp://{u}:{secret('amqp_' + u)}@127.0.0.1:{ports['amqp']}/tenantry" for u in ("admin", *SERVICES)},
     "rabbit_mgmt": {"url": f"http://127.0.0.1:{ports['rabbit_mgmt']}", "user": "admin", "password": secret("amqp_admin"), "vhost": "tenantry"},
     "operator": {"email": os.environ["OPERATOR_EMAIL"], "password": secret("operator_password"), "host": f"operator.localhost:{b}",
                  "tenant_id": "00000000-0000-7000-8000-000000000001"},
