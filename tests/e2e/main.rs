@@ -1,8 +1,11 @@
 //! Flows end to end through the gateway, as customers and operators use it.
 
 mod architecture;
+mod backups;
 mod bad_input;
 mod changes;
+mod cli;
 mod identity;
 mod records;
 mod tenants;
+mod usage;

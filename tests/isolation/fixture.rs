@@ -58,6 +58,10 @@ impl Side {
             tenant.api_key(&["branding.read"]).await,
             tenant.api_key(&["domains.read"]).await,
         ];
+        for color in ["#aa0011", "#aa0022"] {
+            let brand = json!({"displayName": format!("Brand of {}", tenant.slug), "primaryColor": color});
+            rest.patch("/v1/branding", brand).await.ok();
+        }
         let (import, operation) = one_import(&tenant).await;
         let gone = tenant.member("ROLE_OWNER").await;
         tenant.as_member(&gone).post("/v1/auth:signOut", json!({})).await.ok();

@@ -4,8 +4,14 @@
 
 mod attacks;
 mod catalog;
+mod console;
+mod data;
 mod database;
 mod fixture;
 mod matrix;
+mod operators;
 mod pages;
 mod rows;
+mod rows_backup;
+mod rows_monitoring;
+mod rows_registry;

@@ -44,12 +44,21 @@ pub(crate) fn kind(method: &str) -> Option<Kind> {
         ) => Kind::Names,
         ("auth.v1.ApiKeyService", "CreateApiKey" | "ListApiKeys") => Kind::Own,
         ("auth.v1.ApiKeyService", "GetApiKey" | "DeleteApiKey") => Kind::Names,
+        (service, _) if service.starts_with("backup.v1.") => {
+            return crate::rows_backup::kind(service.trim_start_matches("backup.v1."), name);
+        }
+        ("auth.v1.DirectoryService", _) => Kind::Internal,
         ("auth.v1.TokenService" | "auth.v1.KeyService" | "registry.v1.RouteService", _) => Kind::Internal,
+        ("registry.v1.CloneService", _) => Kind::Internal,
+        ("business.v1.DataService", _) => Kind::Internal,
         ("registry.v1.TenantService" | "registry.v1.PlanService" | "registry.v1.OperationService", _) => Kind::Operator,
         ("registry.v1.DomainService", "VerifyDomain") => Kind::Operator,
         ("registry.v1.DomainService", "CreateDomain" | "ListDomains") => Kind::Own,
         ("registry.v1.DomainService", "DeleteDomain") => Kind::Names,
-        ("registry.v1.BrandingService", "GetBranding" | "UpdateBranding") => Kind::Own,
+        ("registry.v1.BrandingService", _) => crate::rows_registry::branding_kind(name)?,
+        (service, _) if service.starts_with("monitoring.v1.") => {
+            return crate::rows_monitoring::kind(service.trim_start_matches("monitoring.v1."));
+        }
         _ => return None,
     })
 }
@@ -63,6 +72,8 @@ pub(crate) async fn request(method: &str, a: &Side) -> Value {
     match service {
         "business.v1.ObjectTypeService" => object_type(name, a).await,
         "business.v1.RecordService" => record(name, a).await,
+        "backup.v1.SnapshotService" | "backup.v1.OperationService" => crate::rows_backup::request(name, a).await,
+        "monitoring.v1.UsageService" => crate::rows_monitoring::request(name),
         "business.v1.ImportService" | "business.v1.OperationService" => import(name, a).await,
         "registry.v1.DomainService" | "registry.v1.BrandingService" => registry(name, a).await,
         _ => auth(name, a).await,
@@ -127,11 +138,7 @@ async fn registry(name: &str, a: &Side) -> Value {
         "CreateDomain" => json!({"domain": {"name": format!("domains/{}.example", a.fresh("d"))}}),
         "ListDomains" => json!({"pageSize": 1}),
         "DeleteDomain" => json!({"name": a.new_domain().await}),
-        "GetBranding" => json!({}),
-        "UpdateBranding" => {
-            json!({"branding": {"displayName": a.fresh("brand")}, "updateMask": "displayName"})
-        }
-        other => panic!("no row for {other}"),
+        other => crate::rows_registry::branding(other, a),
     }
 }
 
@@ -158,6 +165,12 @@ async fn auth(name: &str, a: &Side) -> Value {
 /// A rightful request of the operator.
 pub(crate) async fn operator_request(method: &str, p: &PlatformSide) -> Value {
     let name = method.rsplit('/').next().expect("a method name");
+    if name == "ListTenantBackups" {
+        return json!({"pageSize": 1});
+    }
+    if let Some(request) = crate::rows_monitoring::operator_request(name) {
+        return request;
+    }
     match name {
         "CreateTenant" => {
             json!({"tenant": {"slug": p.fresh("c"), "plan": "plans/enterprise"}, "adminEmail": "o@x.example"})

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Database connections of the floor.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=128))]
     pub(crate) floor_connections: u32,
+    /// Records of the tenant that is snapshotted and restored; 0 leaves it out.
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) snapshot_records: u32,
     /// Repeats the same schedule.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

@@ -11,11 +11,13 @@ mod engine;
 mod floor;
 mod gateway;
 mod instance;
+mod memory;
 mod plan;
 mod procs;
 mod progress;
 mod report;
 mod setup;
+mod snapshots;
 
 use anyhow::{Context, Result, bail};
 use args::{Args, Protocol};
@@ -47,6 +49,7 @@ async fn run(args: Args) -> Result<()> {
     // The tests' clients do the same; whoever comes first wins.
     drop(rustls::crypto::ring::default_provider().install_default());
     let instance = Instance::load(&args.world)?;
+    let idle = procs::resident(&instance).await?;
     let (onboarding, tenants) = setup::tenants(&instance, &args).await?;
     let tenants: Arc<[LoadTenant]> = tenants.into();
     let plan = Arc::new(Plan::new(&args, &tenants)?);
@@ -56,7 +59,9 @@ async fn run(args: Args) -> Result<()> {
         let target = target(name, &instance, &args, &tenants).await.context(name)?;
         phases.push(engine.run(name, target, &instance).await?);
     }
-    let report = Report::new(&args, &instance, onboarding, phases).await?;
+    let snapshots = snapshots::measure(&instance, &args).await.context("snapshots")?;
+    let memory = memory::Memory::new(&idle, &phases);
+    let report = Report::new(&args, &instance, onboarding, phases, snapshots, memory).await?;
     if let Some(path) = &args.json {
         report.write(path)?;
     }

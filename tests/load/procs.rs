@@ -15,6 +15,14 @@ use tokio::{sync::oneshot, task::JoinHandle};
 /// USER_HZ: what /proc counts in, on every architecture we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
 const EVERY: Duration = Duration::from_secs(1);
+/// Ours.
+pub(crate) const SERVICES: [&str; 6] = ["gateway", "registry", "auth", "business", "backup", "monitoring"];
+
+/// Resident memory of every server and service now.
+pub(crate) async fn resident(instance: &Instance) -> Result<BTreeMap<String, u64>> {
+    let trees = Roots::of(instance).read().await?;
+    Ok(trees.into_iter().map(|(name, tree)| (name, tree.rss)).collect())
+}
 
 /// One server or service while it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -97,7 +105,7 @@ impl Roots {
     fn of(instance: &Instance) -> Self {
         let service = |name: &str| instance.world.pid_dir.join(format!("{name}.pid"));
         let state = &instance.state_dir;
-        let mut roots: Vec<(String, Source)> = ["gateway", "registry", "auth", "business"]
+        let mut roots: Vec<(String, Source)> = SERVICES
             .iter()
             .map(|name| ((*name).to_owned(), Source::File(service(name))))
             .collect();

@@ -1,6 +1,9 @@
 //! The numbers: one table for people, the same as JSON.
 
-use crate::{args::Args, engine::Phase, instance::Instance, plan::Kind, procs::Usage, setup::Onboarding};
+use crate::{
+    args::Args, engine::Phase, instance::Instance, memory::Memory, plan::Kind, procs::Usage, setup::Onboarding,
+    snapshots::Snapshots,
+};
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
 use hdrhistogram::Histogram;
@@ -31,6 +34,8 @@ pub(crate) struct Report {
     phases: Vec<PhaseRow>,
     ratios_to_floor: Vec<Ratio>,
     targets: Vec<Promise>,
+    snapshots: Option<Snapshots>,
+    memory: Memory,
 }
 
 /// One target's run.
@@ -99,6 +104,8 @@ impl Report {
         instance: &Instance,
         onboarding: Onboarding,
         phases: Vec<Phase>,
+        snapshots: Option<Snapshots>,
+        memory: Memory,
     ) -> Result<Self> {
         let rows: Vec<PhaseRow> = phases.iter().map(|phase| PhaseRow::new(args, phase)).collect();
         Ok(Self {
@@ -106,6 +113,8 @@ impl Report {
             profile: instance.profile.clone(),
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
             onboarding,
+            snapshots,
+            memory,
             catalog: Catalog::read(instance).await?,
             ratios_to_floor: ratios(&rows),
             targets: promises(&rows),
@@ -259,6 +268,10 @@ impl fmt::Display for Report {
             mib(self.catalog.catalog_bytes.unsigned_abs()),
             mib(self.catalog.database_bytes.unsigned_abs())
         )?;
+        if let Some(snapshots) = &self.snapshots {
+            write!(f, "{snapshots}")?;
+        }
+        write!(f, "{}", self.memory)?;
         for promise in &self.targets {
             let verdict = if promise.ratio < 1.0 { "met" } else { "MISSED" };
             let Promise { target, kind, .. } = promise;

@@ -77,13 +77,7 @@ pub(crate) struct Onboarding {
 
 /// Creates the tenants.
 pub(crate) async fn tenants(instance: &Instance, args: &Args) -> Result<(Onboarding, Vec<LoadTenant>)> {
-    let setup = Setup {
-        instance,
-        args,
-        rest: Rest::new(&instance.world, &instance.world.host("operator")),
-        operator: Mutex::default(),
-        run: unique("load"),
-    };
+    let setup = Setup::new(instance, args, unique("load"));
     let (started, progress) = (Instant::now(), Progress::new("tenants", u64::from(args.tenants)));
     let made: Vec<(Duration, LoadTenant)> = stream::iter(0..args.tenants)
         .map(|n| setup.tenant(n, &progress))
@@ -107,6 +101,21 @@ pub(crate) async fn tenants(instance: &Instance, args: &Args) -> Result<(Onboard
     Ok((onboarding, made.into_iter().map(|(_, tenant)| tenant).collect()))
 }
 
+/// One more tenant: its slug.
+pub(crate) async fn single(instance: &Instance, args: &Args) -> Result<String> {
+    let setup = Setup::new(instance, args, unique("snap"));
+    let (_, tenant) = setup.make(&format!("{}-0", setup.run)).await?;
+    Ok(tenant.slug)
+}
+
+/// The owner of a tenant made here, with a new access token.
+pub(crate) async fn sign_in(instance: &Instance, slug: &str) -> Result<Rest> {
+    let guest = Rest::new(&instance.world, &instance.world.host(slug));
+    let body = json!({"email": format!("owner@{slug}.example"), "password": PASSWORD});
+    let session = call(&guest, "POST", "/v1/auth:signIn", Some(&body)).await?;
+    Ok(guest.bearer(text(&session, "accessToken")?))
+}
+
 struct Setup<'a> {
     instance: &'a Instance,
     args: &'a Args,
@@ -116,7 +125,17 @@ struct Setup<'a> {
     run: String,
 }
 
-impl Setup<'_> {
+impl<'a> Setup<'a> {
+    fn new(instance: &'a Instance, args: &'a Args, run: String) -> Self {
+        Self {
+            instance,
+            args,
+            rest: Rest::new(&instance.world, &instance.world.host("operator")),
+            operator: Mutex::default(),
+            run,
+        }
+    }
+
     async fn tenant(&self, n: u32, progress: &Progress) -> Result<(Duration, LoadTenant)> {
         let slug = format!("{}-{n}", self.run);
         let tenant = self.make(&slug).await.with_context(|| format!("tenant {slug}"))?;
@@ -216,7 +235,8 @@ fn object_type() -> Value {
         {"fieldId": "priority", "type": "FIELD_TYPE_INT64", "indexed": true}]})
 }
 
-async fn call(rest: &Rest, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+/// Sends JSON, demands success.
+pub(crate) async fn call(rest: &Rest, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     let answer = send(rest, method, path, body).await?;
     match answer.status {
         200..300 => Ok(answer.json()),
