@@ -13,7 +13,7 @@ inst=$root/.run/$instance
 [ -s "$inst/examples.json" ] || { echo "error: the example tenants are not there: tenantctl example load --world $inst/world.json" >&2 && exit 1; }
 of() { python3 -c 'import json,sys; print(eval(sys.argv[2], {"w": json.load(open(sys.argv[1]))}))' "$inst/world.json" "$1"; }
 base=$(of 'w["port_base"]') bin=$(of 'w["bin_dir"]')
-grpc=$((base + 8)) admin=$((base + 9))
+grpc=$((base + 12)) admin=$((base + 13))
 work=$(mktemp -d) service=''
 cleanup() {
   [ -z "$service" ] || kill "$service" 2>/dev/null || true
