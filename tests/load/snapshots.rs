@@ -77,7 +77,7 @@ async fn import(owner: &Rest, records: u32) -> Result<f64> {
     if upload.status != 200 {
         bail!("upload: {} {}", upload.status, upload.text);
     }
-    let start = format!("/v1/{}:start", text(&upload.json(), "name")?);
+    let start = format!("/v1/{}:start", text(&upload.json()["import"], "name")?);
     let (seconds, _) = timed(owner, &start, &json!({"objectType": TYPE, "createType": true})).await?;
     Ok(seconds)
 }
