@@ -139,14 +139,19 @@ impl Services {
         self.audited.insert(seen, ());
         Ok(())
     }
-    /// A tenant's data key.
+    /// A tenant's data key, for the purposes that the calling service has.
     ///
     /// # Errors
-    /// `NOT_FOUND` for a tenant without keys, `INVALID_ARGUMENT` for an unknown purpose.
-    pub async fn data_key(&self, tenant: TenantId, purpose: &str, version: u32) -> Result<(u32, DataKey)> {
+    /// `NOT_FOUND` for a tenant without keys, `INVALID_ARGUMENT` for an unknown purpose, `PERMISSION_DENIED` for one that
+    /// is another service's.
+    pub async fn data_key(&self, ctx: &Ctx, tenant: TenantId, purpose: &str, version: u32) -> Result<(u32, DataKey)> {
         let names = Purpose::ALL.map(Purpose::as_str).join(", ");
         let purpose = Purpose::parse(purpose)
             .ok_or_else(|| Error::invalid_field("purpose", format!("must be one of {names}")))?;
+        if !purposes(service(ctx)?).contains(&purpose) {
+            let text = "Keys of this purpose belong to another service.";
+            return Err(Error::new(Reason::PermissionDenied, text));
+        }
         self.core
             .keyring
             .data_key(tenant, purpose, (version > 0).then_some(version))
@@ -154,9 +159,35 @@ impl Services {
     }
 }
 
+/// What a service seals: who takes over one of them must not read what the others keep.
+fn purposes(service: &str) -> &'static [Purpose] {
+    match service {
+        "business" => &[Purpose::Cache, Purpose::PageToken, Purpose::Field, Purpose::File],
+        "registry" => &[Purpose::Cache, Purpose::PageToken, Purpose::Field],
+        "backup" => &[Purpose::Backup, Purpose::PageToken],
+        "monitoring" => &[Purpose::PageToken],
+        _ => &[],
+    }
+}
+
 fn service(ctx: &Ctx) -> Result<&str> {
     match &ctx.principal().kind {
         PrincipalKind::Service { name } => Ok(name),
         _ => Err(Error::not_found()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_backups_are_backups_alone() {
+        for service in ["business", "registry", "monitoring", "gateway", "auth", "greeting"] {
+            assert!(!purposes(service).contains(&Purpose::Backup), "{service}");
+        }
+        assert!(purposes("backup").contains(&Purpose::Backup) && !purposes("backup").contains(&Purpose::File));
+        assert_eq!(purposes("monitoring"), [Purpose::PageToken]);
+        assert!(purposes("gateway").is_empty());
     }
 }

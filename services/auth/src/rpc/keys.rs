@@ -16,9 +16,9 @@ impl KeyService for KeyRpc {
         &self,
         request: Request<proto::GetDataKeyRequest>,
     ) -> Result<Response<proto::GetDataKeyResponse>, Status> {
-        unary(request, async |_, message: proto::GetDataKeyRequest| {
+        unary(request, async |ctx, message: proto::GetDataKeyRequest| {
             let tenant = tenant(&message.tenant_id)?.ok_or_else(|| Error::invalid_field("tenant_id", "is required"))?;
-            let (version, key) = self.0.data_key(tenant, &message.purpose, message.version).await?;
+            let (version, key) = self.0.data_key(&ctx, tenant, &message.purpose, message.version).await?;
             Ok(proto::GetDataKeyResponse {
                 key: key.expose().to_vec(),
                 version,
