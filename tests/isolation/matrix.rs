@@ -107,7 +107,7 @@ impl Matrix {
 
 /// A rightful client-streaming or server-streaming call has no REST twin in the matrix: pages.rs covers its route.
 fn has_rest_twin(method: &Method) -> bool {
-    !method.descriptor.is_client_streaming() && !method.descriptor.is_server_streaming()
+    !method.client_streaming && !method.server_streaming
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,7 @@ async fn run(args: Args) -> Result<()> {
     drop(rustls::crypto::ring::default_provider().install_default());
     let instance = Instance::load(&args.world)?;
     let idle = procs::resident(&instance).await?;
+    let together = procs::proportional(&instance)?;
     let (onboarding, tenants) = setup::tenants(&instance, &args).await?;
     let tenants: Arc<[LoadTenant]> = tenants.into();
     let plan = Arc::new(Plan::new(&args, &tenants)?);
@@ -60,7 +61,7 @@ async fn run(args: Args) -> Result<()> {
         phases.push(engine.run(name, target, &instance).await?);
     }
     let snapshots = snapshots::measure(&instance, &args).await.context("snapshots")?;
-    let memory = memory::Memory::new(&idle, &phases);
+    let memory = memory::Memory::new(&idle, together, &phases);
     let report = Report::new(&args, &instance, onboarding, phases, snapshots, memory).await?;
     if let Some(path) = &args.json {
         report.write(path)?;

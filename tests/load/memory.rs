@@ -4,7 +4,7 @@ use crate::{engine::Phase, procs::SERVICES};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
-/// What all six together may hold when nobody asks anything.
+/// What all six together may hold when nobody asks anything, in proportional set size.
 const IDLE_TARGET: u64 = 150_000_000;
 
 /// See the module.
@@ -12,6 +12,7 @@ const IDLE_TARGET: u64 = 150_000_000;
 pub(crate) struct Memory {
     services: BTreeMap<String, Pair>,
     idle_bytes: u64,
+    idle_together_bytes: u64,
     loaded_bytes: u64,
     idle_target_bytes: u64,
 }
@@ -23,8 +24,8 @@ struct Pair {
 }
 
 impl Memory {
-    /// `idle` is resident memory by name; `phases` know the largest that was seen.
-    pub(crate) fn new(idle: &BTreeMap<String, u64>, phases: &[Phase]) -> Self {
+    /// `idle` is resident memory by name, `together` proportional memory of all; `phases` know the largest that was seen.
+    pub(crate) fn new(idle: &BTreeMap<String, u64>, together: u64, phases: &[Phase]) -> Self {
         let most = |name: &str| {
             let usages = phases.iter().flat_map(|phase| &phase.usage);
             usages
@@ -39,6 +40,7 @@ impl Memory {
         let services: BTreeMap<String, Pair> = SERVICES.iter().map(|name| ((*name).to_owned(), pair(name))).collect();
         Self {
             idle_bytes: services.values().map(|pair| pair.idle_bytes).sum(),
+            idle_together_bytes: together,
             loaded_bytes: services.values().map(|pair| pair.loaded_bytes).sum(),
             idle_target_bytes: IDLE_TARGET,
             services,
@@ -49,20 +51,21 @@ impl Memory {
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mb = |bytes: u64| bytes as f64 / 1e6;
-        write!(f, "Memory, idle and at most under load (MB):")?;
+        write!(f, "Resident memory, idle and at most under load (MB):")?;
         for (name, pair) in &self.services {
             write!(f, " {name} {:.0}/{:.0}", mb(pair.idle_bytes), mb(pair.loaded_bytes))?;
         }
-        let verdict = if self.idle_bytes < self.idle_target_bytes {
+        let verdict = if self.idle_together_bytes < self.idle_target_bytes {
             "met"
         } else {
             "MISSED"
         };
         writeln!(
             f,
-            "\nSix services: idle {:.0} MB, loaded {:.0} MB; target idle < {:.0} MB: {verdict}",
+            "\nSix services: resident {:.0} MB idle, {:.0} MB loaded; together (shared pages counted once) {:.0} MB idle, target < {:.0} MB: {verdict}",
             mb(self.idle_bytes),
             mb(self.loaded_bytes),
+            mb(self.idle_together_bytes),
             mb(self.idle_target_bytes)
         )
     }

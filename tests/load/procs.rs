@@ -24,6 +24,21 @@ pub(crate) async fn resident(instance: &Instance) -> Result<BTreeMap<String, u64
     Ok(trees.into_iter().map(|(name, tree)| (name, tree.rss)).collect())
 }
 
+/// What our services hold together now: proportional set size (PSS, `smaps_rollup` in proc(5)), which splits a page between the
+/// processes that map it, so that the C library counts once and not six times.
+pub(crate) fn proportional(instance: &Instance) -> Result<u64> {
+    let pss = |name: &str| -> Option<u64> {
+        let pid = Source::File(instance.world.pid_dir.join(format!("{name}.pid"))).pid()?;
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+    };
+    SERVICES
+        .iter()
+        .map(|name| pss(name).with_context(|| format!("no smaps_rollup of {name}")))
+        .sum()
+}
+
 /// One server or service while it was measured.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Usage {

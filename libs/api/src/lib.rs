@@ -4,7 +4,7 @@
 pub mod method;
 mod name;
 
-pub use method::{Access, Method, Methods};
+pub use method::{Access, Method, Methods, Policies, Policy};
 pub use name::{Segments, name_of, parse_name};
 
 /// The encoded `FileDescriptorSet` of all protos, custom options included.

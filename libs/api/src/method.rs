@@ -4,7 +4,7 @@
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 /// Who a method is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub enum Access {
     Service,
 }
 
-/// One method with its policy.
+/// What the stack of a service needs to know about a method.
 #[derive(Clone, Debug)]
-pub struct Method {
+pub struct Policy {
     /// `/tenantry.business.v1.RecordService/GetRecord`
     pub path: String,
     /// `tenantry.business.v1.RecordService/GetRecord`
@@ -42,8 +42,40 @@ pub struct Method {
     pub callers: Vec<String>,
     /// It changes nothing.
     pub read_only: bool,
-    /// The descriptor.
+    /// The request is a stream.
+    pub client_streaming: bool,
+    /// The response is a stream.
+    pub server_streaming: bool,
+}
+
+/// One method: its [`Policy`] and its descriptor.
+#[derive(Clone, Debug)]
+pub struct Method {
+    policy: Arc<Policy>,
+    /// The descriptor. It keeps the whole [`DescriptorPool`] in memory, some MB.
     pub descriptor: MethodDescriptor,
+}
+
+impl Deref for Method {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// The policies without the descriptors, for a process that only enforces them.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    by_path: Arc<HashMap<String, Arc<Policy>>>,
+}
+
+impl Policies {
+    /// By gRPC path (`/package.Service/Method`).
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Arc<Policy>> {
+        self.by_path.get(path)
+    }
 }
 
 /// Every method, by gRPC path.
@@ -125,6 +157,16 @@ impl Methods {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Method>> {
         self.by_path.values()
     }
+    /// The policies alone: the pool goes when the last [`Methods`] and [`Method`] do.
+    #[must_use]
+    pub fn policies(&self) -> Policies {
+        let by_path = self
+            .iter()
+            .map(|method| (method.path.clone(), Arc::clone(&method.policy)));
+        Policies {
+            by_path: Arc::new(by_path.collect()),
+        }
+    }
     /// The descriptor pool, for dynamic messages.
     #[must_use]
     pub fn pool(&self) -> &DescriptorPool {
@@ -169,7 +211,7 @@ fn read(pool: &DescriptorPool, descriptor: &MethodDescriptor) -> Option<Method> 
     }
     let service_name = descriptor.parent_service().full_name().to_owned();
     let full_name = format!("{service_name}/{}", descriptor.name());
-    Some(Method {
+    let policy = Policy {
         path: format!("/{full_name}"),
         service: service_name.split('.').nth(1)?.to_owned(),
         full_name,
@@ -183,6 +225,11 @@ fn read(pool: &DescriptorPool, descriptor: &MethodDescriptor) -> Option<Method> 
             .unwrap_or(false),
         callers: callers(policy),
         read_only: is_read_only(&options),
+        client_streaming: descriptor.is_client_streaming(),
+        server_streaming: descriptor.is_server_streaming(),
+    };
+    Some(Method {
+        policy: Arc::new(policy),
         descriptor: descriptor.clone(),
     })
 }

@@ -1,12 +1,12 @@
 //! May this caller call this method? Pure: the method's policy against verified claims. Authorization comes before
 //! validation (AIP-211), so that a refusal tells nothing about the request's content.
 
-use tenantry_api::{Access, Method};
+use tenantry_api::{Access, Policy};
 use tenantry_kernel::{
     Error, Principal, PrincipalKind, Reason, Role, TenantId, TenantRoute, TenantStatus, TransactionClaims,
 };
 
-pub(crate) fn authorize(method: &Method, claims: &TransactionClaims, principal: &Principal) -> Result<(), Error> {
+pub(crate) fn authorize(method: &Policy, claims: &TransactionClaims, principal: &Principal) -> Result<(), Error> {
     match method.access {
         Access::Public => from_gateway(claims, principal),
         Access::Service => from_service(method, principal),
@@ -23,7 +23,7 @@ fn from_gateway(claims: &TransactionClaims, principal: &Principal) -> Result<(),
     }
 }
 
-fn from_service(method: &Method, principal: &Principal) -> Result<(), Error> {
+fn from_service(method: &Policy, principal: &Principal) -> Result<(), Error> {
     match &principal.kind {
         PrincipalKind::Service { name } if method.callers.is_empty() || method.callers.contains(name) => Ok(()),
         PrincipalKind::Service { .. } => Err(denied(method)),
@@ -31,7 +31,7 @@ fn from_service(method: &Method, principal: &Principal) -> Result<(), Error> {
     }
 }
 
-fn from_member(method: &Method, principal: &Principal) -> Result<(), Error> {
+fn from_member(method: &Policy, principal: &Principal) -> Result<(), Error> {
     let narrowed = match principal.kind {
         PrincipalKind::User { .. } => !principal.scopes.is_empty(),
         PrincipalKind::ApiKey { .. } => true,
@@ -55,7 +55,7 @@ const fn rank(role: Role) -> i32 {
     }
 }
 
-fn denied(method: &Method) -> Error {
+fn denied(method: &Policy) -> Error {
     let text = format!(
         "You need the permission {} for this. Ask an admin of your organisation.",
         method.permission

@@ -5,7 +5,7 @@ use crate::{
     stack::{IN_FLIGHT, Stack, StackLayer},
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tenantry_api::{DESCRIPTORS, Methods};
+use tenantry_api::{DESCRIPTORS, Methods, Policies};
 use tenantry_config::Listen;
 use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds, probe};
 use tenantry_telemetry::RequestMetrics;
@@ -173,7 +173,7 @@ impl Server {
         let missing = |part: &'static str| Error::internal(format!("wiring: no {part}"));
         Ok(Stack {
             service: self.service,
-            methods: self.methods()?,
+            policies: self.policies()?,
             authenticator: self.authenticator.take().ok_or_else(|| missing("authenticator"))?,
             resolver: self.resolver.take().ok_or_else(|| missing("resolver"))?,
             revocations: self.revocations.take().ok_or_else(|| missing("revocations"))?,
@@ -185,7 +185,7 @@ impl Server {
     }
 
     /// Every served service must be in the table: an unknown method would pass the stack without a policy.
-    fn methods(&self) -> Result<Methods, Error> {
+    fn policies(&self) -> Result<Policies, Error> {
         let mut methods = Methods::load();
         for encoded in &self.descriptors {
             methods = methods.with_descriptors(encoded).map_err(Error::internal)?;
@@ -198,7 +198,7 @@ impl Server {
             Some(name) => Err(Error::internal(format!(
                 "wiring: no descriptors of {name}; see Server::descriptors"
             ))),
-            None => Ok(methods),
+            None => Ok(methods.policies()),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tenantry_api::{Access, Method, Methods};
+use tenantry_api::{Access, Policies, Policy};
 use tenantry_kernel::{BoxFuture, Clock, Ctx, Error, Ids, Principal, Reason, RequestId, Resolve, Tally, TenantId};
 use tenantry_telemetry::{CanonicalLine, RequestMetrics, canonical_line, current_traceparent, set_parent_from};
 use tokio::sync::Semaphore;
@@ -29,7 +29,7 @@ pub(crate) const IN_FLIGHT: usize = 2_048;
 /// Everything the stack needs; made once.
 pub(crate) struct Stack {
     pub(crate) service: &'static str,
-    pub(crate) methods: Methods,
+    pub(crate) policies: Policies,
     pub(crate) authenticator: Arc<dyn Authenticate>,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) revocations: Arc<Revocations>,
@@ -56,7 +56,7 @@ impl Stack {
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         // Health, reflection and unknown methods have no policy and touch no tenant.
-        let Some(method) = self.methods.get(request.uri().path()).cloned() else {
+        let Some(method) = self.policies.get(request.uri().path()).cloned() else {
             return call(&mut inner, request).await;
         };
         let started = Instant::now();
@@ -103,7 +103,7 @@ impl Stack {
     /// Authenticate, then revocation, then tenant, then permission: each needs what the one before has proved.
     async fn admit(
         &self,
-        method: &Method,
+        method: &Policy,
         headers: &HeaderMap,
         request_id: &RequestId,
         tally: &Arc<Tally>,
@@ -136,7 +136,7 @@ impl Stack {
     }
 
     /// With revocations unknown for too long, reads go on and changes stop (fail closed where it matters).
-    fn fresh(&self, method: &Method, principal: &Principal) -> Result<(), Error> {
+    fn fresh(&self, method: &Policy, principal: &Principal) -> Result<(), Error> {
         let changes = !method.read_only && matches!(method.access, Access::Tenant | Access::Operator);
         if changes && principal.user().is_some() && self.revocations.is_stale(self.clock.now()) {
             let text =
@@ -186,7 +186,7 @@ impl Stack {
     /// The one canonical line and the request metrics.
     fn account(
         &self,
-        method: &Method,
+        method: &Policy,
         response: &Response<Body>,
         who: Option<&Who>,
         request_id: &RequestId,
@@ -281,12 +281,12 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// `grpc-timeout`, within bounds. Streams have none: they are cut at shutdown and re-checked per batch.
-fn deadline(method: &Method, headers: &HeaderMap, started: Instant) -> Option<Instant> {
-    if method.descriptor.is_server_streaming() {
+fn deadline(method: &Policy, headers: &HeaderMap, started: Instant) -> Option<Instant> {
+    if method.server_streaming {
         return None;
     }
     let asked = header(headers, "grpc-timeout").and_then(grpc_timeout);
-    let (default, most) = match (method.descriptor.is_client_streaming(), method.access) {
+    let (default, most) = match (method.client_streaming, method.access) {
         (true, Access::Service) => (SERVICE_STREAM, SERVICE_STREAM),
         (true, _) => (MAX_DEADLINE, MAX_DEADLINE),
         (false, _) => (DEFAULT_DEADLINE, MAX_DEADLINE),

@@ -56,6 +56,28 @@ async fn a_command_arrives_as_it_was_sent_and_is_gone_when_handled() {
 }
 
 #[tokio::test]
+async fn a_body_of_many_frames_arrives_whole() {
+    let world = World::new();
+    let (registry, business) = (world.bus("registry").await, world.bus("business").await);
+    let mut sent = world.command("business");
+    sent.payload = (0..300_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    registry.publisher().publish(&sent).await.unwrap();
+    let (seen, mut got) = record();
+    let stop = CancellationToken::new();
+    let consumer = business
+        .consumer(business.topology().commands_queue(), 1)
+        .allow(&["registry"]);
+    let task = tokio::spawn(consumer.run(stop.clone(), move |delivery| {
+        seen.send(delivery).unwrap();
+        async { Outcome::Ack }
+    }));
+    assert!(got.recv().await.unwrap().payload == sent.payload);
+    stop.cancel();
+    task.await.unwrap();
+    world.drop(SERVICES).await;
+}
+
+#[tokio::test]
 async fn a_message_without_a_queue_is_not_published() {
     let world = World::new();
     let registry = world.bus("registry").await;

@@ -14,10 +14,10 @@ pub const UPLOAD: Duration = Duration::from_secs(600);
 /// The time a call gets; `None` = as long as the stream lives.
 #[must_use]
 pub fn of(method: &Method, wish: Option<Duration>) -> Option<Duration> {
-    if method.descriptor.is_server_streaming() {
+    if method.server_streaming {
         return wish;
     }
-    if method.descriptor.is_client_streaming() {
+    if method.client_streaming {
         return Some(wish.unwrap_or(UPLOAD).min(UPLOAD));
     }
     // A method that waits on purpose says in its own `timeout` field how long.

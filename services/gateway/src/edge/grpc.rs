@@ -118,7 +118,7 @@ impl Edge {
                     .get("grpc-encoding")
                     .is_some_and(|value| value != "identity");
                 let shape = Shape {
-                    one: !method.descriptor.is_client_streaming(),
+                    one: !method.client_streaming,
                     compressed: encoding,
                 };
                 let body = Body::new(FrameGuard::new(request.into_body(), shape, violation.clone()));

@@ -141,7 +141,7 @@ impl Edge {
             .gate
             .forward(visitor, pass, frames::one(&message), Violation::default())
             .await;
-        if binding.method.descriptor.is_server_streaming() {
+        if binding.method.server_streaming {
             return Ok(stream::respond(binding, visitor, &parts.headers, Answer::new(answer)));
         }
         self.unary(binding, visitor, answer).await

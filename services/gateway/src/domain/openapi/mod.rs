@@ -182,7 +182,7 @@ fn responses(schemas: &mut Schemas, binding: &Binding) -> Json {
         Some(field) => schemas.field(&field),
         None => schemas.message(&output),
     };
-    let content = if binding.method.descriptor.is_server_streaming() {
+    let content = if binding.method.server_streaming {
         json!({"application/x-ndjson": {"schema": schema.clone()}, "text/event-stream": {"schema": schema}})
     } else {
         json!({"application/json": {"schema": schema}})
