@@ -191,3 +191,64 @@ async fn a_killed_service_is_seen_as_not_ready_and_comes_back() {
     .await;
     assert_ne!(back["sinceTime"], down["sinceTime"], "{back}");
 }
+
+fn rows(usage: &Value) -> u64 {
+    let rows = usage["rows"].as_str().and_then(|text| text.parse().ok());
+    rows.unwrap_or(0)
+}
+
+/// What the API says of a tenant after everything that was published is added up.
+async fn added_up(lab: &Lab, operator: &Operator, tenant: &Tenant) -> Value {
+    Meters::drained(&lab.world).await;
+    usage(operator, tenant).await
+}
+
+/// A tenant with one record to list.
+async fn with_a_ticket(operator: &Operator) -> Tenant {
+    let tenant = operator.tenant("farewell").await;
+    tenant.help_desk().await;
+    tenant.ticket("listed").await;
+    tenant
+}
+
+/// Within a part of a second: the next report is further away than that.
+async fn list(tenant: &Tenant, count: usize) {
+    let workers = (0..WORKERS).map(|worker| async move {
+        for _ in (worker..count).step_by(WORKERS) {
+            tenant.rest().get("/v1/objectTypes/tickets/records").await.ok();
+        }
+    });
+    futures::future::join_all(workers).await;
+}
+
+async fn terminate(lab: &Lab, service: &str) {
+    let old = lab.signal(service, "TERM").await;
+    lab.replaced(service, old, RECOVERY).await;
+    lab.ready(&[service]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_before_sigterm_is_reported_before_the_end() {
+    let lab = Lab::enter().await;
+    lab.ready(&["monitoring"]).await;
+    let operator = lab.operator().await;
+    let mut tap = Tap::open().await;
+    let (first, second) = (with_a_ticket(&operator).await, with_a_ticket(&operator).await);
+    tap.settle(|| async {
+        operator.rest.get("/v1/platform/services").await;
+    })
+    .await;
+    let before = tap.requests_of(&first.id);
+    list(&first, REQUESTS / 10).await;
+    terminate(&lab, "gateway").await;
+    let counted = added_up(&lab, &operator, &first).await;
+    let expected = before + REQUESTS as u64 / 10;
+    assert_eq!(requests(&counted), Some(expected), "{counted}");
+
+    // Rows are business's to report; each list returns one at least.
+    let before = rows(&added_up(&lab, &operator, &second).await);
+    list(&second, REQUESTS / 10).await;
+    terminate(&lab, "business").await;
+    let counted = added_up(&lab, &operator, &second).await;
+    assert!(rows(&counted) >= before + REQUESTS as u64 / 10, "{before}: {counted}");
+}

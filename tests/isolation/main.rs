@@ -8,6 +8,7 @@ mod console;
 mod data;
 mod database;
 mod fixture;
+mod keys;
 mod matrix;
 mod operators;
 mod pages;
