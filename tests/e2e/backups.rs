@@ -451,3 +451,29 @@ async fn what_cannot_be_asked_for_is_refused_in_words() {
         "{empty}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_waits_for_the_one_before() {
+    let world = World::load();
+    let tenant = Operator::sign_in(&world).await.tenant("turns").await;
+    tenant.help_desk().await;
+    let rest = tenant.rest();
+    let mut snapshots = Vec::new();
+    for title in ["one", "two"] {
+        tenant.ticket(title).await;
+        snapshots.push(snapshot(&rest).await);
+    }
+    tenant.ticket("three").await;
+    let mut started = Vec::new();
+    for snapshot in &snapshots {
+        let path = format!("/v1/{}:restore", snapshot["name"].as_str().expect("a name"));
+        started.push(rest.post(&path, json!({"inPlace": true})).await.ok());
+    }
+    // What each kept before it began is what the one before had left.
+    for (operation, found) in started.iter().zip(["3", "1"]) {
+        let done = wait(&rest, operation).await;
+        let kept = response(&done)["beforeRestore"].as_str().expect("a name");
+        assert_eq!(rest.get(&format!("/v1/{kept}")).await.ok()["records"], found, "{done}");
+    }
+    assert_eq!(titles(&rest).await, ["one".to_owned(), "two".to_owned()].into());
+}

@@ -1,7 +1,11 @@
 //! Usage is counted exactly, whatever dies or comes twice; and what is dead is seen to be dead.
 
-use crate::lab::{Lab, RECOVERY};
+use crate::{
+    lab::{Lab, RECOVERY},
+    terminate::slow_upload,
+};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tenantry_api::Methods;
 use tenantry_testkit::{World, eventually, eventually_within};
 use tenantry_tests::{Call, Meters, Operator, Rest, Tap, Tenant};
@@ -240,9 +244,15 @@ async fn what_was_counted_before_sigterm_is_reported_before_the_end() {
     .await;
     let before = tap.requests_of(&first.id);
     list(&first, REQUESTS / 10).await;
+    // One more ends only after the signal.
+    let late = tokio::spawn(slow_upload(first.clone()));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!late.is_finished(), "the upload is over already: it proves nothing");
     terminate(&lab, "gateway").await;
+    let late = late.await.expect("the request did not panic");
+    assert_eq!(late.status, 200, "{}", late.text);
     let counted = added_up(&lab, &operator, &first).await;
-    let expected = before + REQUESTS as u64 / 10;
+    let expected = before + REQUESTS as u64 / 10 + 1;
     assert_eq!(requests(&counted), Some(expected), "{counted}");
 
     // Rows are business's to report; each list returns one at least.

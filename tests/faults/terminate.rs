@@ -34,7 +34,7 @@ async fn endless(tenant: &Tenant) -> JoinHandle<()> {
 const ROWS: usize = 2_000;
 
 /// An upload over a slow line: two seconds, whatever the machine.
-async fn slow_upload(tenant: Tenant) -> Answer {
+pub(crate) async fn slow_upload(tenant: Tenant) -> Answer {
     let file = crate::customers::csv(ROWS);
     let parts: Vec<Vec<u8>> = file.chunks(file.len() / 20 + 1).map(<[u8]>::to_vec).collect();
     let body = futures::stream::iter(parts).then(|part| async move {

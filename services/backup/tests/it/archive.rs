@@ -290,6 +290,28 @@ async fn nothing_of_another_is_taken_from_a_bucket() {
     nothing_of_another_is_taken(&bucket().await).await;
 }
 
+/// A try that was cut off and made again has sealed the same rows under the same names; only the salt is another one. What
+/// is no part of the manifest's own try is not taken, although every frame of it opens.
+#[tokio::test]
+async fn nothing_of_another_try_is_taken_from_a_directory() {
+    let (place, earlier) = (directory(), directory());
+    let (tenant, snapshot) = (feed::tenant(), feed::snapshot());
+    let mut tries = Vec::new();
+    for archive in [&place.archive, &earlier.archive] {
+        tries.push(feed::write(archive, tenant, snapshot, 3).await.expect("written"));
+    }
+    let first = &tries[0].segments[0];
+    assert_eq!(
+        first.bytes, tries[1].segments[0].bytes,
+        "nothing but the checksum differs"
+    );
+    place.check(tenant, snapshot).await.expect("whole");
+    place.put(&first.key, earlier.bytes(&first.key).await).await;
+    place
+        .refused(tenant, snapshot, &first.key, "a segment of another try")
+        .await;
+}
+
 #[tokio::test]
 async fn a_stream_without_its_footer_or_with_other_counts_makes_no_snapshot() {
     let place = directory();
