@@ -469,6 +469,9 @@ async fn a_restore_waits_for_the_one_before() {
         let path = format!("/v1/{}:restore", snapshot["name"].as_str().expect("a name"));
         started.push(rest.post(&path, json!({"inPlace": true})).await.ok());
     }
+    // What an operation works on, or waits for, stays.
+    let waited_for = format!("/v1/{}", snapshots[1]["name"].as_str().expect("a name"));
+    rest.delete(&waited_for).await.refused(409, "SNAPSHOT_NOT_READY");
     // What each kept before it began is what the one before had left.
     for (operation, found) in started.iter().zip(["3", "1"]) {
         let done = wait(&rest, operation).await;

@@ -261,6 +261,21 @@ mod tests {
         assert_eq!(refused(|r| r.instance = "x".into()), "instance is not a UUID");
         assert_eq!(refused(|r| r.end_time = None), "start_time or end_time is no time");
         assert_eq!(
+            refused(|r| r.start_time = Some(prost_types::Timestamp { seconds: 1, nanos: 0 })),
+            "start_time is after end_time"
+        );
+        assert_eq!(
+            refused(|r| {
+                let id = |n| Uuid::from_u128(n).to_string();
+                let of = |n| TenantDelta {
+                    tenant_id: id(n),
+                    ..r.deltas[0].clone()
+                };
+                r.deltas = (1..=MOST_TENANTS as u128 + 1).map(of).collect();
+            }),
+            "more than 500 tenants"
+        );
+        assert_eq!(
             refused(|r| r.deltas.push(r.deltas[0].clone())),
             "a tenant stands there twice"
         );

@@ -269,6 +269,27 @@ mod tests {
     }
 
     #[test]
+    fn pairs_of_method_and_code_are_bounded_and_names_are_short() {
+        let metrics = RequestMetrics::new();
+        let long = "x".repeat(121);
+        assert_eq!(metrics.known(&long, "OK"), ("other".to_owned(), "OK"));
+        for method in 0..MAX_METHODS {
+            for code in CODES {
+                metrics.known(&format!("/pairs/{method}"), code);
+            }
+        }
+        let seen = metrics.seen.lock().expect("not poisoned");
+        assert_eq!((seen.methods.len(), seen.pairs.len()), (MAX_METHODS, MAX_PAIRS));
+        drop(seen);
+        let last = format!("/pairs/{}", MAX_METHODS - 1);
+        assert_eq!(
+            metrics.known(&last, "OK"),
+            ("other".to_owned(), "OK"),
+            "no room for its pairs"
+        );
+    }
+
+    #[test]
     fn a_code_has_one_name() {
         for (printed, name) in [
             ("Ok", "OK"),

@@ -153,8 +153,25 @@ mod tests {
         let mut headers = HeaderMap::new();
         secure(&mut headers);
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ascii");
-        assert!(!policy.contains("unsafe") && policy.contains("frame-ancestors 'none'"));
-        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for part in [
+            "default-src 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(policy.contains(part), "{part} is not in {policy}");
+        }
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+        ] {
+            assert_eq!(headers[name], value, "{name}");
+        }
+        assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
     }
 
     proptest! {

@@ -53,3 +53,19 @@ fn an_alert_links_to_web_pages_only() {
     let page = fleet::sample_alerts("javascript:alert(1)");
     assert!(!page.contains("href=\"javascript"), "{page}");
 }
+
+/// The pages above are those that show what was typed today; a template may show more tomorrow.
+#[test]
+fn no_template_turns_escaping_off() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("the templates") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("text").replace(' ', "");
+        for off in ["|safe", "|escape(", "|e(", "filtersafe", "filterescape"] {
+            assert!(!text.contains(off), "{} has {off}", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen > 40, "only {seen} templates");
+}
