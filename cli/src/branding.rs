@@ -47,6 +47,9 @@ pub(crate) enum BrandingCommand {
     /// Show the draft to everybody
     #[command(after_help = "Example:\n  tenantctl branding publish")]
     Publish,
+    /// Throw the draft away; what is published stays
+    #[command(after_help = "Example:\n  tenantctl branding discard")]
+    Discard,
     /// What was published, newest first
     #[command(after_help = "Example:\n  tenantctl branding history --limit 5")]
     History {
@@ -122,6 +125,7 @@ pub(crate) async fn run(globals: &Globals, command: BrandingCommand) -> Result<(
             session.patch(path(args.draft), &body).await
         }
         BrandingCommand::Publish => session.send(Call::post("/v1/branding:publish", &json!({}))).await,
+        BrandingCommand::Discard => session.send(Call::post("/v1/branding:discardDraft", &json!({}))).await,
         BrandingCommand::History { limit } => session.list(&REVISIONS, &[], limit).await,
         BrandingCommand::Rollback { revision } => {
             let body = json!({"revision": revision.to_string()});

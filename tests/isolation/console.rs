@@ -87,6 +87,7 @@ const ROWS: &[(&str, &str, &str, u16)] = &[
     ),
     ("GET", "/branding/preview.css", "", 200),
     ("POST", "/branding/publish", "", 303),
+    ("POST", "/branding/discard", "", 303),
     ("POST", "/branding/rollback", "revision=1", 303),
     ("GET", "/operations/{operation}", "", 200),
     ("POST", "/operations/{operation}/cancel", "", 303),

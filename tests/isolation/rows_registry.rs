@@ -11,6 +11,7 @@ pub(crate) fn branding_kind(name: &str) -> Option<Kind> {
         "GetBrandingDraft",
         "UpdateBrandingDraft",
         "PublishBranding",
+        "DiscardBrandingDraft",
         "ListBrandingRevisions",
         // Revisions are counted in each tenant: a stranger gets its own one of that number.
         "RollbackBranding",
@@ -21,7 +22,7 @@ pub(crate) fn branding_kind(name: &str) -> Option<Kind> {
 /// A rightful request of side `a`.
 pub(crate) fn branding(name: &str, a: &Side) -> Value {
     match name {
-        "GetBranding" | "GetBrandingDraft" | "PublishBranding" => json!({}),
+        "GetBranding" | "GetBrandingDraft" | "PublishBranding" | "DiscardBrandingDraft" => json!({}),
         "UpdateBranding" | "UpdateBrandingDraft" => {
             json!({"branding": {"displayName": a.fresh("brand")}, "updateMask": "displayName"})
         }

@@ -57,6 +57,39 @@ await run([
     },
   ],
   [
+    "by keyboard alone: a draft is discarded after a question, and not while somebody else has changed it",
+    async () => {
+      const ask = async (button: string) => {
+        await tabTo(page, 'form[action="/branding/discard"] button');
+        await page.keyboard.press("Enter");
+        await page.locator("dialog[open]").waitFor();
+        assert.match((await page.textContent("dialog")) ?? "", /Throw the draft away\? It cannot be brought back\./);
+        await tabTo(page, button);
+      };
+      const discard = async () => {
+        await ask("dialog button.danger");
+        await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      };
+      await page.fill("#primary_color", "#00695c");
+      await press(page, "form[aria-labelledby=edit] button");
+      await accessible(page, "branding-discard");
+      await ask("dialog button:not(.danger)");
+      await page.keyboard.press("Enter");
+      await page.locator("dialog").waitFor({ state: "detached" });
+      assert.equal(await page.inputValue("#primary_color"), "#00695c", "a no changes nothing");
+      await ok(tenant.host, "PATCH", "/v1/branding/draft?updateMask=displayName", { displayName: "Else" }, tenant.token);
+      await discard();
+      assert.match(await text(page), /ETAG_MISMATCH/);
+      await discard();
+      assert.match(await text(page), /The draft is discarded/);
+      assert.equal(await page.inputValue("#primary_color"), "#b3261e");
+      assert.equal(await page.inputValue("#display_name"), "Rote Fabrik");
+      assert.equal(await page.locator('form[action="/branding/discard"]').count(), 0, "there is no draft any more");
+      assert.ok((await theme()).includes("--brand:#b3261e"), "what is published stays");
+      await accessible(page, "branding-discarded");
+    },
+  ],
+  [
     "a colour that cannot carry text stays as decoration, and the editor says so",
     async () => {
       await page.fill("#primary_color", "#ffee00");
@@ -148,10 +181,14 @@ await run([
     },
   ],
   [
-    "without script a draft is saved, seen in its preview and published all the same",
+    "without script a draft is saved, discarded, seen in its preview and published all the same",
     async () => {
       await signIn(plain, tenant.slug, tenant.email, tenant.password);
       await go("/branding", 200, plain);
+      // The test before left a draft.
+      await press(plain, 'form[action="/branding/discard"] button');
+      assert.match(await text(plain), /The draft is discarded/);
+      assert.equal(await plain.inputValue("#primary_color"), "#00695c");
       await plain.fill("#primary_color", "#1565c0");
       await press(plain, "form[aria-labelledby=edit] button");
       assert.equal(await background(plain, ".preview-light .preview-button"), rgb("#1565c0"));

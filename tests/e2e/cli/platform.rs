@@ -6,11 +6,21 @@ use tenantry_testkit::eventually;
 use tenantry_tests::{Member, unique};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_brand_is_drafted_published_and_rolled_back() {
+async fn a_brand_is_drafted_discarded_published_and_rolled_back() {
     let (_, _, tenant, machine) = Machine::of_owner("ctlg").await;
     let set = machine.json(&["branding", "set", "--primary-color", "#0b6e4f", "--theme-mode", "dark"]);
     assert_eq!(set, tenant.rest().get("/v1/branding").await.ok());
     let first = machine.json(&["branding", "history"]);
+    machine.json(&["branding", "set", "--draft", "--display-name", "Regretted"]);
+    let published = machine.json(&["branding", "get"]);
+    let shown = machine.json(&["branding", "discard"]);
+    assert_eq!(shown["displayName"], published["displayName"]);
+    assert_eq!(machine.json(&["branding", "draft"]), shown);
+    assert_eq!(machine.json(&["branding", "get"]), published);
+    assert_eq!(machine.json(&["branding", "history"]), first, "nothing was published");
+    let stale = json!({"etag": published["etag"]});
+    let refused = tenant.rest().post("/v1/branding:discardDraft", stale).await;
+    refused.refused(412, "ETAG_MISMATCH");
     let draft = machine.json(&["branding", "set", "--draft", "--display-name", "Drafted"]);
     assert_eq!(machine.json(&["branding", "draft"]), draft);
     assert_eq!(machine.json(&["branding", "get", "--draft"]), draft);

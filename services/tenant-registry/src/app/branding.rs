@@ -147,6 +147,30 @@ impl BrandingApp {
         self.publish_values(tx, ctx, &brand, published.version, once).await
     }
 
+    /// Throws the draft away; what is published stays. Without a draft nothing changes.
+    ///
+    /// # Errors
+    /// `ETAG_MISMATCH` where the draft, or what it was made from, has changed.
+    pub async fn discard(&self, ctx: &Ctx, etag: &str, once: &Idempotency) -> Result<Branding> {
+        let mut tx = self.store.begin(ctx).await?;
+        if let Some(done) = once.replay(&mut tx, ctx).await? {
+            return Ok(done);
+        }
+        let draft = store::draft_fetch(&mut tx, true).await?;
+        let published = store::branding_fetch(&mut tx, false).await?;
+        etag::check(etag, seen(&draft, published.clone()).version)?;
+        let mut left = draft;
+        // Only what was locked: a draft that somebody begins at this moment is not the one that is thrown away.
+        if left.pending.is_some() {
+            store::draft_clear(&mut tx).await?;
+            left = store::draft_fetch(&mut tx, false).await?;
+        }
+        let shown = seen(&left, published);
+        once.remember(&mut tx, ctx, &shown).await?;
+        tx.commit().await?;
+        Ok(shown)
+    }
+
     /// What was published, newest first.
     ///
     /// # Errors

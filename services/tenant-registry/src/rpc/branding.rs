@@ -4,10 +4,11 @@ use super::{convert, once};
 use crate::app::{BrandingApp, BrandingChange, Query};
 use prost_types::FieldMask;
 use tenantry_api::registry::{
-    Branding, GetBrandingDraftRequest, GetBrandingDraftResponse, GetBrandingRequest, GetBrandingResponse,
-    ListBrandingRevisionsRequest, ListBrandingRevisionsResponse, PublishBrandingRequest, PublishBrandingResponse,
-    RollbackBrandingRequest, RollbackBrandingResponse, UpdateBrandingDraftRequest, UpdateBrandingDraftResponse,
-    UpdateBrandingRequest, UpdateBrandingResponse, branding_service_server::BrandingService,
+    Branding, DiscardBrandingDraftRequest, DiscardBrandingDraftResponse, GetBrandingDraftRequest,
+    GetBrandingDraftResponse, GetBrandingRequest, GetBrandingResponse, ListBrandingRevisionsRequest,
+    ListBrandingRevisionsResponse, PublishBrandingRequest, PublishBrandingResponse, RollbackBrandingRequest,
+    RollbackBrandingResponse, UpdateBrandingDraftRequest, UpdateBrandingDraftResponse, UpdateBrandingRequest,
+    UpdateBrandingResponse, branding_service_server::BrandingService,
 };
 use tenantry_kernel::{Ctx, Error, Result as KernelResult};
 use tenantry_server::unary;
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status};
 const UPDATE: &str = "tenantry.registry.v1.BrandingService/UpdateBranding";
 const UPDATE_DRAFT: &str = "tenantry.registry.v1.BrandingService/UpdateBrandingDraft";
 const PUBLISH: &str = "tenantry.registry.v1.BrandingService/PublishBranding";
+const DISCARD: &str = "tenantry.registry.v1.BrandingService/DiscardBrandingDraft";
 const LIST: &str = "tenantry.registry.v1.BrandingService/ListBrandingRevisions";
 const ROLLBACK: &str = "tenantry.registry.v1.BrandingService/RollbackBranding";
 
@@ -99,6 +101,21 @@ impl BrandingService for BrandingRpc {
             let stored = self.branding.publish(&ctx, &message.etag, &once).await?;
             Ok(PublishBrandingResponse {
                 branding: Some(convert::branding(&stored)),
+            })
+        })
+        .await
+    }
+
+    async fn discard_branding_draft(
+        &self,
+        request: Request<DiscardBrandingDraftRequest>,
+    ) -> Result<Response<DiscardBrandingDraftResponse>, Status> {
+        unary(request, async |ctx: Ctx, mut message: DiscardBrandingDraftRequest| {
+            let key = std::mem::take(&mut message.request_id);
+            let once = once(DISCARD, &key, &message)?;
+            let shown = self.branding.discard(&ctx, &message.etag, &once).await?;
+            Ok(DiscardBrandingDraftResponse {
+                branding: Some(convert::branding(&shown)),
             })
         })
         .await

@@ -138,6 +138,49 @@ async fn nobody_publishes_over_what_they_have_not_seen() {
 }
 
 #[tokio::test]
+async fn a_discarded_draft_is_gone_and_what_is_published_stays() {
+    let world = World::new().await;
+    let ctx = world.call(world.active("acme").await).await;
+    let app = &world.branding;
+    let nothing = app.discard(&ctx, "", &no_key()).await.expect("no draft");
+    assert_eq!(nothing.version, 0, "without a draft nothing changes");
+    let published = app
+        .update(&ctx, color("#00aa11", ""), &no_key())
+        .await
+        .expect("published");
+    let draft = app
+        .update_draft(&ctx, color("#aa0011", ""), &no_key())
+        .await
+        .expect("saved");
+    let read = etag(draft.version);
+    app.update_draft(&ctx, color("#aa0022", &read), &no_key())
+        .await
+        .expect("saved");
+    let stale = app.discard(&ctx, &read, &no_key()).await;
+    assert_eq!(stale.expect_err("changed since").reason(), Reason::EtagMismatch);
+    assert_eq!(app.draft(&ctx).await.expect("kept").brand.primary_color, "#aa0022");
+
+    let once = Idempotency::new("test/Discard", "k", b"").expect("a key");
+    let shown = app.discard(&ctx, "", &once).await.expect("discarded");
+    assert_eq!(shown.brand, published.brand);
+    assert_eq!(app.draft(&ctx).await.expect("the published values"), shown);
+    assert_eq!(app.get(&ctx).await.expect("published"), published);
+    assert_eq!(history(&world, &ctx).await.len(), 1, "nothing was published");
+    // What it answers is what the next draft is made from; an etag of the discarded one fits nothing any more.
+    let stale = app
+        .update_draft(&ctx, color("#bb0011", &etag(draft.version + 1)), &no_key())
+        .await;
+    assert_eq!(stale.expect_err("another draft").reason(), Reason::EtagMismatch);
+    app.update_draft(&ctx, color("#bb0011", &etag(shown.version)), &no_key())
+        .await
+        .expect("saved");
+    // Repeated, it is still one: the draft that was begun since stays.
+    assert_eq!(app.discard(&ctx, "", &once).await.expect("replayed"), shown);
+    assert_eq!(app.draft(&ctx).await.expect("a draft").brand.primary_color, "#bb0011");
+    world.drop().await;
+}
+
+#[tokio::test]
 async fn a_repeated_publication_is_one_and_two_at_once_are_in_order() {
     let world = World::new().await;
     let ctx = world.call(world.active("acme").await).await;
@@ -181,6 +224,8 @@ async fn one_tenant_never_meets_anothers_drafts_or_history_and_a_purge_removes_b
         .expect("saved");
     assert_eq!(app.draft(&b).await.expect("nothing").version, 0);
     assert!(history(&world, &b).await.is_empty());
+    app.discard(&b, "", &no_key()).await.expect("nothing of B's");
+    assert_eq!(app.draft(&a).await.expect("A's").brand.primary_color, "#aa0033");
     let foreign = app.rollback(&b, 1, &no_key()).await.expect_err("A's");
     assert_eq!(foreign.kind(), Kind::NotFound);
 

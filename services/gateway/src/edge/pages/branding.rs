@@ -1,4 +1,4 @@
-//! The branding editor: a draft with its preview and what its colour can carry, publishing, and the way back.
+//! The branding editor: a draft with its preview and what its colour can carry, publishing or discarding it, and the way back.
 
 use super::{
     console::{Chrome, Console, Form, Outcome, Trouble, address, id_of, machine_time, time},
@@ -8,10 +8,10 @@ use crate::domain::theme::{self, Theme};
 use askama::Template;
 use http::HeaderMap;
 use tenantry_api::registry::{
-    Branding, BrandingRevision, GetBrandingDraftRequest, GetBrandingDraftResponse, GetBrandingRequest,
-    GetBrandingResponse, ListBrandingRevisionsRequest, ListBrandingRevisionsResponse, PublishBrandingRequest,
-    PublishBrandingResponse, RollbackBrandingRequest, RollbackBrandingResponse, ThemeMode as Mode,
-    UpdateBrandingDraftRequest, UpdateBrandingDraftResponse,
+    Branding, BrandingRevision, DiscardBrandingDraftRequest, DiscardBrandingDraftResponse, GetBrandingDraftRequest,
+    GetBrandingDraftResponse, GetBrandingRequest, GetBrandingResponse, ListBrandingRevisionsRequest,
+    ListBrandingRevisionsResponse, PublishBrandingRequest, PublishBrandingResponse, RollbackBrandingRequest,
+    RollbackBrandingResponse, ThemeMode as Mode, UpdateBrandingDraftRequest, UpdateBrandingDraftResponse,
 };
 use tenantry_kernel::ThemeMode;
 use tonic::Status;
@@ -251,6 +251,19 @@ pub(super) async fn publish(console: &Console, form: Form) -> Outcome {
         console.ask(&format!("{SERVICE}PublishBranding"), &question).await;
     match answer {
         Ok(_) => console.done("/branding", "published"),
+        Err(status) => editor(console, None, Some(console.trouble(&status))).await,
+    }
+}
+
+pub(super) async fn discard(console: &Console, form: Form) -> Outcome {
+    let question = DiscardBrandingDraftRequest {
+        etag: form.text("etag").to_owned(),
+        request_id: form.request_id(),
+    };
+    let answer: Result<DiscardBrandingDraftResponse, Status> =
+        console.ask(&format!("{SERVICE}DiscardBrandingDraft"), &question).await;
+    match answer {
+        Ok(_) => console.done("/branding", "discarded"),
         Err(status) => editor(console, None, Some(console.trouble(&status))).await,
     }
 }
