@@ -28,9 +28,13 @@ const COLUMNS: &[Column] = &[
 /// `tenantctl domains`
 #[derive(Debug, Subcommand)]
 pub(crate) enum DomainsCommand {
-    /// The tenant's own domains
-    #[command(after_help = "Example:\n  tenantctl domains list")]
-    List,
+    /// The tenant's own domains, or those of any tenant (operators)
+    #[command(after_help = "Examples:\n  tenantctl domains list\n  tenantctl domains list acme")]
+    List {
+        /// Slug or id of the tenant whose domains an operator looks at
+        #[arg(value_name = "TENANT")]
+        of: Option<String>,
+    },
     /// Claim a domain; prints the TXT record that proves it
     #[command(after_help = "Example:\n  tenantctl domains create help.acme.example")]
     Create {
@@ -66,7 +70,12 @@ pub(crate) enum DomainsCommand {
 pub(crate) async fn run(globals: &Globals, command: DomainsCommand) -> Result<(), Failure> {
     let session = Session::open(globals)?;
     match command {
-        DomainsCommand::List => session.list(&DOMAINS, &[], 0).await,
+        DomainsCommand::List { of: None } => session.list(&DOMAINS, &[], 0).await,
+        DomainsCommand::List { of: Some(tenant) } => {
+            let path = format!("/v1/{}:listDomains", paths::resource("tenants", &tenant));
+            let domains = session.api.list(&path, DOMAINS.items, &[], 0).await?;
+            session.output.list(DOMAINS.columns, &domains)
+        }
         DomainsCommand::Create { name } => {
             let body = json!({"name": paths::full_name("domains", &name)});
             let domain = session.api.send(Call::post(DOMAINS.path, &body)).await?;

@@ -52,7 +52,7 @@ pub(crate) fn kind(method: &str) -> Option<Kind> {
         ("registry.v1.CloneService", _) => Kind::Internal,
         ("business.v1.DataService", _) => Kind::Internal,
         ("registry.v1.TenantService" | "registry.v1.PlanService" | "registry.v1.OperationService", _) => Kind::Operator,
-        ("registry.v1.DomainService", "VerifyDomain") => Kind::Operator,
+        ("registry.v1.DomainService", "VerifyDomain" | "ListTenantDomains") => Kind::Operator,
         ("registry.v1.DomainService", "CreateDomain" | "ListDomains") => Kind::Own,
         ("registry.v1.DomainService", "DeleteDomain") => Kind::Names,
         ("registry.v1.BrandingService", _) => crate::rows_registry::branding_kind(name)?,
@@ -193,6 +193,7 @@ pub(crate) async fn operator_request(method: &str, p: &PlatformSide) -> Value {
         "WaitOperation" => json!({"name": p.operation, "timeout": "1s"}),
         "ListOperations" => json!({"pageSize": 1}),
         "VerifyDomain" => json!({"name": p.new_domain().await}),
+        "ListTenantDomains" => json!({"parent": p.tenant, "pageSize": 1}),
         other => panic!("no row for {other}"),
     }
 }

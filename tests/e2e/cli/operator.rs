@@ -91,8 +91,18 @@ fn domain(theirs: &Machine, operator: &Machine, slug: &str) {
         (list[0]["name"].as_str(), list[0]["state"].as_str()),
         (Some(format!("domains/{domain}").as_str()), Some("DOMAIN_STATE_PENDING"))
     );
+    assert_eq!(
+        operator.json(&["domains", "list", slug]),
+        list,
+        "pending, with its token"
+    );
     let verified = operator.json(&["domains", "verify", slug, &domain]);
     assert_eq!(verified["state"], "DOMAIN_STATE_VERIFIED");
+    assert_eq!(operator.json(&["domains", "list", slug]), json!([verified]));
+    operator
+        .run(&["domains", "list", "no-such-tenant"])
+        .failed(3, "NOT_FOUND");
+    theirs.run(&["domains", "list", slug]).failed(4, "PERMISSION_DENIED");
     theirs.run(&["domains", "delete", &domain]).failed(2, "--yes");
     theirs.run(&["domains", "delete", &domain, "--yes"]).ok();
     assert_eq!(theirs.json(&["domains", "list"]), json!([]));

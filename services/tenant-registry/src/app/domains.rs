@@ -77,6 +77,27 @@ impl DomainApp {
         slice.page(rows, |claim| claim.domain.clone()).await
     }
 
+    /// The same of any tenant, for operators.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where there is no such tenant, `INVALID_ARGUMENT`, `INVALID_PAGE_TOKEN`.
+    pub async fn list_of(
+        &self,
+        ctx: &Ctx,
+        method: &'static str,
+        tenant: &TenantName,
+        query: &Query,
+    ) -> Result<Page<CustomDomain>> {
+        let tenant = store::tenant_fetch(&mut self.store.begin_system(ctx).await?, tenant)
+            .await?
+            .id;
+        // A token of one tenant's list is none of another's.
+        let slice = self.pager.open(ctx, method, &[tenant.uuid().as_bytes()], query).await?;
+        let mut tx = self.store.begin_system(ctx).await?;
+        let rows = store::domain_list_of(&mut tx, tenant, &slice.after, slice.limit()).await?;
+        slice.page(rows, |claim| claim.domain.clone()).await
+    }
+
     /// Gives a domain up; a verified one stops leading to the tenant.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use super::{convert, once};
 use crate::app::{DomainApp, Query};
 use tenantry_api::registry::{
     CreateDomainRequest, CreateDomainResponse, DeleteDomainRequest, DeleteDomainResponse, ListDomainsRequest,
-    ListDomainsResponse, VerifyDomainRequest, VerifyDomainResponse, domain_service_server::DomainService,
+    ListDomainsResponse, ListTenantDomainsRequest, ListTenantDomainsResponse, VerifyDomainRequest,
+    VerifyDomainResponse, domain_service_server::DomainService,
 };
 use tenantry_kernel::Ctx;
 use tenantry_server::unary;
@@ -12,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 const CREATE: &str = "tenantry.registry.v1.DomainService/CreateDomain";
 const LIST: &str = "tenantry.registry.v1.DomainService/ListDomains";
+const LIST_OF_TENANT: &str = "tenantry.registry.v1.DomainService/ListTenantDomains";
 const DELETE: &str = "tenantry.registry.v1.DomainService/DeleteDomain";
 const VERIFY: &str = "tenantry.registry.v1.DomainService/VerifyDomain";
 
@@ -78,6 +80,25 @@ impl DomainService for DomainRpc {
                 .delete(&ctx, &convert::domain_name("name", &message.name)?, &once)
                 .await?;
             Ok(DeleteDomainResponse {})
+        })
+        .await
+    }
+
+    async fn list_tenant_domains(
+        &self,
+        request: Request<ListTenantDomainsRequest>,
+    ) -> Result<Response<ListTenantDomainsResponse>, Status> {
+        unary(request, async |ctx: Ctx, message: ListTenantDomainsRequest| {
+            let tenant = convert::tenant_name("parent", &message.parent)?;
+            let query = Query {
+                page_size: message.page_size,
+                page_token: message.page_token,
+            };
+            let page = self.domains.list_of(&ctx, LIST_OF_TENANT, &tenant, &query).await?;
+            Ok(ListTenantDomainsResponse {
+                domains: page.items.iter().map(convert::domain).collect(),
+                next_page_token: page.next,
+            })
         })
         .await
     }

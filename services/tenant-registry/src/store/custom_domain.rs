@@ -46,14 +46,22 @@ pub async fn domain_count(tx: &mut Tx) -> Result<i64> {
 /// # Errors
 /// As every statement.
 pub async fn domain_list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<CustomDomain>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM registry.domains WHERE tenant_id = $1 AND domain > $2 ORDER BY domain LIMIT $3");
     let tenant = tx.tenant().uuid();
-    tx.fetch_all(query(sql).bind(tenant).bind(after).bind(limit))
-        .await?
-        .iter()
-        .map(decode)
-        .collect()
+    let list = query(list_sql()).bind(tenant).bind(after).bind(limit);
+    tx.fetch_all(list).await?.iter().map(decode).collect()
+}
+
+/// The same of any tenant, for operators.
+///
+/// # Errors
+/// As every statement.
+pub async fn domain_list_of(tx: &mut SystemTx, tenant: TenantId, after: &str, limit: i64) -> Result<Vec<CustomDomain>> {
+    let list = query(list_sql()).bind(tenant.uuid()).bind(after).bind(limit);
+    tx.fetch_all(list).await?.iter().map(decode).collect()
+}
+
+fn list_sql() -> String {
+    format!("SELECT {COLUMNS} FROM registry.domains WHERE tenant_id = $1 AND domain > $2 ORDER BY domain LIMIT $3")
 }
 
 /// Gives a claim up; says whether it was verified.

@@ -14,7 +14,9 @@ pub use branding::{
     revision_list,
 };
 pub use command::{command_send, command_waits};
-pub use custom_domain::{domain_count, domain_delete, domain_insert, domain_list, domain_of_tenant, domain_verify};
+pub use custom_domain::{
+    domain_count, domain_delete, domain_insert, domain_list, domain_list_of, domain_of_tenant, domain_verify,
+};
 pub use operation::{
     operation_claim_due, operation_fetch, operation_insert, operation_list, operation_lock, operation_running,
     operation_save,

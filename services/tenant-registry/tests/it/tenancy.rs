@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use tenantry_kernel::{Kind, Reason};
 use tenantry_registry::{
     app::{BrandingChange, Query, TenantChange},
-    domain::TenantName,
+    domain::{DomainState, TenantName},
 };
 
 #[tokio::test]
@@ -48,6 +48,21 @@ async fn one_tenant_never_meets_anothers_domains_or_branding() {
     assert_eq!(second.reason(), Reason::AlreadyExists);
     let own = world.domains.list(&a, "test/List", &Query::default()).await.unwrap();
     assert_eq!(own.items.len(), 1);
+    let (ctx, all) = (operator(), Query::default());
+    let seen = async |tenant| {
+        let name = TenantName::Id(tenant);
+        let page = world.domains.list_of(&ctx, "test/ListOf", &name, &all).await.unwrap();
+        let states = page.items.into_iter();
+        states
+            .map(|claim| (claim.domain, claim.state == DomainState::Verified))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seen(acme).await, [("help.example.com".to_owned(), true)]);
+    let both = ["help.example.com", "only-b.example.com"].map(|domain| (domain.to_owned(), false));
+    assert_eq!(seen(globex).await, both, "pending ones too, of that tenant alone");
+    let nobody = TenantName::Slug("nobody".into());
+    let missing = world.domains.list_of(&ctx, "test/ListOf", &nobody, &all).await;
+    assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
     let foreign = world
         .domains
         .delete(&a, "only-b.example.com", &no_key())

@@ -5,9 +5,9 @@ use askama::Template;
 use tenantry_api::{
     auth::Role,
     registry::{
-        GetTenantRequest, GetTenantResponse, ListPlansRequest, ListPlansResponse, ListTenantsRequest,
-        ListTenantsResponse, Tenant, TenantState, UpdateTenantRequest, UpdateTenantResponse, VerifyDomainRequest,
-        VerifyDomainResponse,
+        Domain, DomainState, GetTenantRequest, GetTenantResponse, ListPlansRequest, ListPlansResponse,
+        ListTenantDomainsRequest, ListTenantDomainsResponse, ListTenantsRequest, ListTenantsResponse, Tenant,
+        TenantState, UpdateTenantRequest, UpdateTenantResponse, VerifyDomainRequest, VerifyDomainResponse,
     },
 };
 use tonic::Status;
@@ -106,6 +106,27 @@ struct Can {
     undelete: bool,
 }
 
+/// A custom domain that a tenant has claimed.
+struct Claim {
+    name: String,
+    verified: bool,
+    token: String,
+    since: String,
+    since_machine: String,
+}
+
+impl Claim {
+    fn of(domain: &Domain) -> Self {
+        Self {
+            name: id_of(&domain.name).to_owned(),
+            verified: domain.state() == DomainState::Verified,
+            token: domain.verification_token.clone(),
+            since: time(domain.create_time),
+            since_machine: machine_time(domain.create_time),
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "tenant.html")]
 struct TenantPage {
@@ -117,7 +138,7 @@ struct TenantPage {
     purged: String,
     placement: String,
     host: String,
-    domains: Vec<String>,
+    domains: Vec<Claim>,
     domain: String,
     plans: Vec<(String, String, bool)>,
     may_change: bool,
@@ -171,10 +192,15 @@ pub(super) async fn plans(console: &Console, chosen: &str) -> Result<Vec<(String
 async fn one(console: &Console, domain: &str, trouble: Option<Trouble>) -> Outcome {
     let tenant = get(console).await?;
     let row = Row::of(&tenant);
-    let route = match row.id.parse() {
-        Ok(id) => console.edge.gate.resolver.by_id(id).await.ok(),
-        Err(_) => None,
+    let question = ListTenantDomainsRequest {
+        parent: tenant.name.clone(),
+        // More than a tenant can claim.
+        page_size: 500,
+        page_token: String::new(),
     };
+    let claims: ListTenantDomainsResponse = console
+        .ask("/tenantry.registry.v1.DomainService/ListTenantDomains", &question)
+        .await?;
     let (state, admin, owner) = (
         tenant.state(),
         console.is_at_least(Role::Admin),
@@ -188,7 +214,7 @@ async fn one(console: &Console, domain: &str, trouble: Option<Trouble>) -> Outco
         purged: time(tenant.purge_time),
         placement: format!("{} in {}", tenant.placement, tenant.cell),
         host: host_of(console, &row.slug),
-        domains: route.map(|route| route.domains.clone()).unwrap_or_default(),
+        domains: claims.domains.iter().map(Claim::of).collect(),
         domain: domain.to_owned(),
         may_change: admin
             && matches!(
@@ -301,7 +327,13 @@ pub(super) fn sample(text: &str) -> String {
         purged: String::new(),
         placement: String::new(),
         host: text.to_owned(),
-        domains: vec![text.to_owned()],
+        domains: vec![Claim {
+            name: text.to_owned(),
+            verified: false,
+            token: text.to_owned(),
+            since: String::new(),
+            since_machine: String::new(),
+        }],
         domain: text.to_owned(),
         plans: vec![(text.to_owned(), text.to_owned(), true)],
         may_change: true,
