@@ -117,6 +117,39 @@ await run([
     },
   ],
   [
+    "a step that fails and is tried again is watched live: which step, which attempt, what went wrong",
+    async () => {
+      const point = "registry.suspend_tenant.revoke_tenant.before_send";
+      await arm(point, 1000);
+      await go(`${tenant}/suspend`);
+      await confirm(slug);
+      await page.evaluate(() => document.body.setAttribute("data-seen", "yes"));
+      const said = (selector: string) => page.textContent(selector).then((found) => (found ?? "").trim());
+      await page.waitForFunction(
+        (wanted) => (document.querySelector("#last-error")?.textContent ?? "").includes(wanted) && Number(document.querySelector("#attempt")?.textContent) >= 2,
+        point,
+        { timeout: 60_000 },
+      );
+      assert.equal(await page.locator('body[data-seen="yes"]').count(), 1, "by script, without loading the page again");
+      assert.equal(await said("#state"), "running");
+      assert.equal(await said("#step"), "revoke tenant");
+      assert.match(await said("[data-said]"), /^\d+ %, revoke tenant, \d+ of \d+$/);
+      assert.ok((await said("#request-id")).length > 8, "an id to ask with");
+      // A page that is loaded now says the same as the one that was followed.
+      await page.reload();
+      assert.equal(await said("#step"), "revoke tenant");
+      assert.ok(Number(await said("#attempt")) >= 2);
+      assert.ok((await said("#last-error")).includes(point));
+      await accessible(page, "operator-saga-stuck");
+      // It fails once more and then no longer.
+      await arm(point, 1);
+      await ended(page, "done");
+      await go(`${tenant}/resume`);
+      await confirm(slug);
+      await ended(page, "done");
+    },
+  ],
+  [
     "locking, unlocking, deleting and undeleting each want the slug typed",
     async () => {
       for (const [verb, state] of [["suspend", "suspended"], ["resume", "active"], ["delete", "deleted"], ["undelete", "active"]] as const) {
