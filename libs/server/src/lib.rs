@@ -32,7 +32,7 @@ pub use readiness::{Latch, Readiness};
 pub use revocation::{Revocation, Revocations, Revoked};
 pub use server::Server;
 pub use shutdown::Shutdown;
-pub use status::{REASON_HEADER, error_of, status_of};
+pub use status::{REASON_HEADER, error_of, status_of, unimplemented};
 
 /// Metadata that only our own services may send; the gateway strips it from outside requests.
 pub const SERVICE_HEADER: &str = "x-tenantry-service";

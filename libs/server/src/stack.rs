@@ -1,6 +1,6 @@
 //! The request stack: what happens to every request before a handler sees it. Read [`Stack::run`] from top to bottom.
 
-use crate::{Authenticate, REASON_HEADER, REQUEST_ID_HEADER, Revocations, access, handler, status_of};
+use crate::{Authenticate, REASON_HEADER, REQUEST_ID_HEADER, Revocations, access, handler, status_of, unimplemented};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::{
@@ -55,12 +55,13 @@ impl Stack {
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
+        let request_id = self.request_id(request.headers());
         // Health, reflection and unknown methods have no policy and touch no tenant.
         let Some(method) = self.policies.get(request.uri().path()).cloned() else {
-            return call(&mut inner, request).await;
+            let response = call(&mut inner, request).await;
+            return unoffered(&response).map_or(response, |error| refuse(&error, &request_id));
         };
         let started = Instant::now();
-        let request_id = self.request_id(request.headers());
         let tally = Arc::new(Tally::default());
         // The span comes first so that every later station logs inside of it.
         let (service, name) = method.full_name.rsplit_once('/').unwrap_or(("", &method.full_name));
@@ -170,7 +171,9 @@ impl Stack {
             None => Ok(serving.await),
         };
         match served {
-            Ok(Ok(response)) => unreadable(&response).map_or(response, |error| refuse(&error, request_id)),
+            Ok(Ok(response)) => unoffered(&response)
+                .or_else(|| unreadable(&response))
+                .map_or(response, |error| refuse(&error, request_id)),
             Ok(Err(_panic)) => {
                 let error = Error::internal("a handler panicked");
                 tracing::error!(%request_id, "a handler panicked");
@@ -242,6 +245,18 @@ where
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// The library answers a method that nobody implements with a bare UNIMPLEMENTED: the caller is newer than the service,
+/// or has made the name up.
+fn unoffered(response: &Response<Body>) -> Option<Error> {
+    let headers = response.headers();
+    // It refuses a compression with the same code, and then says which ones it takes.
+    if headers.contains_key(REASON_HEADER) || headers.contains_key("grpc-accept-encoding") {
+        return None;
+    }
+    let status = tonic::Status::from_header_map(headers)?;
+    (status.code() == tonic::Code::Unimplemented).then(unimplemented)
 }
 
 /// The library answers a message that it cannot decode with INTERNAL and no details. No handler of ours fails without a

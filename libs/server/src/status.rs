@@ -27,6 +27,15 @@ const fn code(kind: Kind) -> Code {
     }
 }
 
+/// No such method, in one wording for the gateway and the services.
+#[must_use]
+pub fn unimplemented() -> Error {
+    Error::new(
+        Reason::Unimplemented,
+        "No such method is offered here. See gRPC reflection or /openapi.json for what is.",
+    )
+}
+
 /// The status for a caller. The reason TENANT_MISMATCH stays inside: the caller sees the same NOT_FOUND as for a
 /// missing thing.
 #[must_use]

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tenantry_api::registry::{
-    GetBrandingRequest, GetBrandingResponse, UpdateBrandingRequest, UpdateBrandingResponse,
+    GetBrandingDraftRequest, GetBrandingRequest, GetBrandingResponse, UpdateBrandingRequest, UpdateBrandingResponse,
     branding_service_client::BrandingServiceClient,
     branding_service_server::{BrandingService, BrandingServiceServer},
 };
@@ -228,23 +228,26 @@ impl World {
         let request = UpdateBrandingRequest::default();
         self.client.clone().update_branding(request).await.map(|_| ())
     }
-    /// A call by hand, which does not end at its own `grpc-timeout` as the generated client does: code and reason.
-    async fn hang(&self, grpc_timeout: &str) -> (String, String) {
-        let request = http::Request::post(format!(
-            "http://{}/tenantry.registry.v1.BrandingService/GetBranding",
-            self.address
-        ))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("x-test", "hang")
-        .header("grpc-timeout", grpc_timeout)
-        .body(Full::new(Bytes::from_static(&[0; 5])))
-        .unwrap();
+    /// A call by hand: the head of its answer.
+    async fn by_hand(&self, method: &str, headers: &[(&str, &str)], body: &'static [u8]) -> HeaderMap {
+        let mut request = http::Request::post(format!("http://{}/{method}", self.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .http2_only(true)
             .build_http();
-        let response = client.request(request).await.unwrap();
-        let text = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        let request = request.body(Full::new(Bytes::from_static(body))).unwrap();
+        client.request(request).await.unwrap().headers().clone()
+    }
+    /// A call that does not end at its own `grpc-timeout` as the generated client does: code and reason.
+    async fn hang(&self, grpc_timeout: &str) -> (String, String) {
+        let headers = [("x-test", "hang"), ("grpc-timeout", grpc_timeout)];
+        let method = "tenantry.registry.v1.BrandingService/GetBranding";
+        let headers = self.by_hand(method, &headers, &[0; 5]).await;
+        let text = |name: &str| headers[name].to_str().unwrap().to_owned();
         (text("grpc-status"), text(REASON_HEADER))
     }
     /// The reason of a refusal, which must not have reached the handler.
@@ -347,4 +350,40 @@ async fn a_hanging_handler_ends_at_the_deadline_and_a_panic_harms_one_call_only(
     );
     assert!(!status.message().contains("on purpose"), "{status}");
     world.get("").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_method_that_nobody_implements_says_so() {
+    let world = start().await;
+    world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+    let request = Request::new(GetBrandingDraftRequest {});
+    let known = world.client.clone().get_branding_draft(request).await.unwrap_err();
+    let error = error_of(&known);
+    assert_eq!(
+        (known.code(), error.reason()),
+        (Code::Unimplemented, Reason::Unimplemented)
+    );
+    assert!(error.public().contains("reflection"), "{known:?}");
+    for path in [
+        "tenantry.registry.v1.BrandingService/MadeUp",
+        "tenantry.made_up.v1.MadeUpService/Get",
+    ] {
+        let headers = world.by_hand(path, &[], &[0; 5]).await;
+        assert_eq!(
+            (&headers["grpc-status"], &headers[REASON_HEADER]),
+            (&"12".parse().unwrap(), &"UNIMPLEMENTED".parse().unwrap()),
+            "{path}: {headers:?}"
+        );
+        assert!(headers.contains_key("grpc-status-details-bin"), "{path}: {headers:?}");
+    }
+    // A compression that is not spoken has the same code in the library, and is the caller's mistake.
+    let squeezed = [("grpc-encoding", "gzip")];
+    let headers = world
+        .by_hand(
+            "tenantry.registry.v1.BrandingService/GetBranding",
+            &squeezed,
+            &[1, 0, 0, 0, 0],
+        )
+        .await;
+    assert_eq!(headers[REASON_HEADER], "MALFORMED_REQUEST", "{headers:?}");
 }

@@ -46,14 +46,7 @@ pub fn too_large(most: usize) -> Error {
     Error::new(Reason::RequestTooLarge, text).meta("limit_bytes", most.to_string())
 }
 
-/// No such method.
-#[must_use]
-pub fn unimplemented() -> Error {
-    Error::new(
-        Reason::Unimplemented,
-        "No such method is offered here. See gRPC reflection or /openapi.json for what is.",
-    )
-}
+pub use tenantry_server::unimplemented;
 
 /// A deadline passed at the gateway.
 #[must_use]

@@ -128,6 +128,8 @@ fn explain(headers: &mut HeaderMap, request_id: &RequestId) {
             Reason::MalformedRequest,
             "The request message does not decode. Check it against the proto.",
         )
+    } else if status.code() == Code::Unimplemented {
+        error::unimplemented()
     } else {
         tenantry_server::error_of(&status)
     };

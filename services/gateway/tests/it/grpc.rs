@@ -5,8 +5,8 @@ use prost::Message;
 use tenantry_api::{
     auth::{ExchangeCredentialRequest, token_service_client::TokenServiceClient},
     business::{
-        GetRecordRequest, GetRecordResponse, ListRecordsRequest, UploadImportRequest, WatchRecordsRequest,
-        import_service_client::ImportServiceClient,
+        DeleteRecordRequest, GetRecordRequest, GetRecordResponse, ListRecordsRequest, UploadImportRequest,
+        WatchRecordsRequest, import_service_client::ImportServiceClient,
     },
 };
 use tonic::{
@@ -134,6 +134,41 @@ async fn internal_methods_and_unknown_ones_are_not_offered() {
         .expect_err("internal");
     assert_eq!(refused.code(), Code::Unimplemented);
     assert!(gateway.untouched());
+}
+
+/// The services of this world implement few methods: the rest is what a gateway meets that is newer than a service.
+#[tokio::test]
+async fn a_method_that_the_service_does_not_have_is_unimplemented_for_every_client() {
+    let gateway = start().await;
+    let mut client = RecordServiceClient::new(channel(&gateway, "acme.localhost").await);
+    let request = DeleteRecordRequest {
+        name: "objectTypes/t/records/1".into(),
+        ..DeleteRecordRequest::default()
+    };
+    let refused = client.delete_record(with(request, ACME)).await.expect_err("missing");
+    let reason = refused.get_error_details().error_info().map(|info| info.reason.clone());
+    assert_eq!(
+        (refused.code(), reason.as_deref()),
+        (Code::Unimplemented, Some("UNIMPLEMENTED"))
+    );
+    assert!(refused.message().contains("No such method is offered"), "{refused:?}");
+    let bearer = format!("Authorization: Bearer {}", token(ACME));
+    let rest = gateway
+        .send("DELETE /v1/objectTypes/t/records/1", "acme.localhost", &[&bearer], "")
+        .await;
+    assert_eq!(
+        (rest.status, rest.reason()),
+        (501, "UNIMPLEMENTED".to_owned()),
+        "{rest:?}"
+    );
+    assert_eq!(rest.json()["detail"], refused.message(), "{rest:?}");
+    for path in ["DeleteRecord", "MadeUp"] {
+        let line = format!("POST /tenantry.business.v1.RecordService/{path}");
+        let web = ["Content-Type: application/grpc-web+proto", &bearer];
+        let answer = gateway.send(&line, "acme.localhost", &web, "\0\0\0\0\0").await;
+        assert_eq!(answer.header("grpc-status"), Some("12"), "{answer:?}");
+        assert!(answer.head.contains("grpc-status-details-bin"), "{answer:?}");
+    }
 }
 
 #[tokio::test]
