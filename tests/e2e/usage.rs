@@ -117,6 +117,65 @@ async fn a_tenant_sees_its_usage_and_wrong_spans_are_explained() {
     rest.get("/v1/platform/usage").await.refused(403, "PERMISSION_DENIED");
 }
 
+/// Requests of the gateway's watching method that ended with `code`.
+async fn watches(world: &World, code: &str) -> u64 {
+    let url = format!("{}/metrics", world.admin_urls["gateway"]);
+    let text = reqwest::get(url).await.expect("answers").text().await.expect("text");
+    let of_watch = text.lines().filter(|line| {
+        line.starts_with("tenantry_requests_total{")
+            && line.contains("RecordService/WatchRecords\"")
+            && line.contains(&format!("code=\"{code}\""))
+    });
+    of_watch
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+/// A stream that began well and failed says so at the end of its body: there is no head left to say it in.
+#[tokio::test]
+async fn a_stream_that_fails_in_its_body_counts_as_an_error() {
+    let world = World::load();
+    let tenant = Operator::sign_in(&world).await.tenant("webend").await;
+    tenant.help_desk().await;
+    let before = watches(&world, "DEADLINE_EXCEEDED").await;
+    let url = format!("{}/tenantry.business.v1.RecordService/WatchRecords", world.gateway_url);
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("host", &tenant.host)
+        .header("authorization", format!("Bearer {}", tenant.owner.token))
+        .header("content-type", "application/grpc-web+proto")
+        .header("grpc-timeout", "2S")
+        .body(vec![0_u8; 5]);
+    let answer = request.send().await.expect("answers");
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers().get("grpc-status")),
+        (200, None)
+    );
+    let body = answer.bytes().await.expect("a body");
+    let body = String::from_utf8_lossy(&body);
+    assert!(body.contains("grpc-status:4"), "{body:?}");
+    assert_eq!(watches(&world, "DEADLINE_EXCEEDED").await, before + 1);
+    // The same over REST says so in its last line.
+    let request = reqwest::Client::new()
+        .get(format!("{}/v1/records:watch", world.gateway_url))
+        .header("host", &tenant.host)
+        .header("authorization", format!("Bearer {}", tenant.owner.token))
+        .header("grpc-timeout", "2S");
+    let answer = request.send().await.expect("answers");
+    assert_eq!(answer.status().as_u16(), 200);
+    let body = answer.text().await.expect("a body");
+    assert!(body.contains("DEADLINE_EXCEEDED"), "{body:?}");
+    eventually("the tenant's usage has both errors", || async {
+        let usage = tenant.rest().get("/v1/usage").await.ok();
+        if usage["total"]["errors"] == json!("2") {
+            Ok(())
+        } else {
+            Err(usage)
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_happens_is_told_to_operators() {
     let world = World::load();

@@ -233,7 +233,7 @@ impl Gate {
             self.credentials.forget_one(credential, *tenant).await;
         }
         match violation.take().map_or(answer, Err) {
-            Ok(response) => guard::answer(response, until, pass.held, violation, visitor.request_id.clone()),
+            Ok(response) => guard::answer(response, until, pass.held, violation, visitor),
             Err(error) => refuse(visitor, &error),
         }
     }

@@ -1,7 +1,10 @@
 //! Bodies under watch: a client's frames on their way in (size and shape, before a service sees them), and a service's
 //! answer on its way out (deadline, trailers, and what the request holds until it ends).
 
-use super::limits::Held;
+use super::{
+    limits::Held,
+    visitor::{Trail, Visitor},
+};
 use crate::{domain::headers, error};
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -174,6 +177,7 @@ struct Answer {
     held: Option<Held>,
     violation: Violation,
     request_id: RequestId,
+    trail: Arc<Trail>,
     done: bool,
 }
 
@@ -184,10 +188,10 @@ pub fn answer(
     until: Option<Instant>,
     held: Held,
     violation: Violation,
-    request_id: RequestId,
+    visitor: &Visitor,
 ) -> Response<Body> {
     let sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until)));
-    explain(response.headers_mut(), &request_id);
+    explain(response.headers_mut(), &visitor.request_id);
     response.map(|inner| {
         if inner.is_end_stream() {
             return inner;
@@ -197,7 +201,8 @@ pub fn answer(
             sleep,
             held: Some(held),
             violation,
-            request_id,
+            request_id: visitor.request_id.clone(),
+            trail: visitor.trail.clone(),
             done: false,
         })
     })
@@ -212,8 +217,18 @@ impl Answer {
         }
         self.last(trailers)
     }
+    /// For who counts: behind here the trailers may become the last frame of a gRPC-Web body, or an event.
+    fn note(&self, trailers: &HeaderMap) {
+        let reason = trailers.get(tenantry_server::REASON_HEADER);
+        if let Some(reason) = reason.and_then(|value| value.to_str().ok()) {
+            let _ = self.trail.end_reason.set(reason.to_owned());
+        }
+        let status = Status::from_header_map(trailers);
+        let _ = self.trail.end.set(status.map_or(Code::Unknown, |status| status.code()));
+    }
     fn last(&mut self, mut trailers: HeaderMap) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         explain(&mut trailers, &self.request_id);
+        self.note(&trailers);
         headers::outwards(&mut trailers);
         if let Ok(value) = HeaderValue::from_str(self.request_id.as_str()) {
             trailers.insert(HeaderName::from_static(tenantry_server::REQUEST_ID_HEADER), value);

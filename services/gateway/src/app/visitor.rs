@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 use tenantry_kernel::{RequestId, TenantId, TenantRoute};
+use tonic::Code;
 
 /// Where a request came in.
 #[derive(Clone, Debug)]
@@ -55,6 +56,10 @@ pub struct Trail {
     pub rate: OnceLock<RateState>,
     /// The reason of a refusal, as the log shall know it.
     pub reason: OnceLock<String>,
+    /// What a service's answer ended with behind its head, in trailers that the client's protocol may carry elsewhere.
+    pub end: OnceLock<Code>,
+    /// The reason of that end.
+    pub end_reason: OnceLock<String>,
 }
 
 /// One request.

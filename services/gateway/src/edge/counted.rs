@@ -1,5 +1,6 @@
 //! Bodies that count what passes through them for the tenant of their request, frame by frame, so that a stream of a day
-//! is counted while it runs. Bytes that came before the tenant was known are counted with the next ones.
+//! is counted while it runs. Bytes that came before the tenant was known are counted with the next ones. What a response
+//! ended with behind its head is counted when it ends, whichever way the client's protocol carries it.
 
 use crate::app::visitor::Trail;
 use bytes::{Buf, Bytes};
@@ -21,28 +22,34 @@ enum Way {
     Out,
 }
 
+/// Writes the line and the metrics of a request whose head did not say how it ended.
+pub type Closing = Box<dyn FnOnce(Code) + Send>;
+
 struct Counted {
     inner: Body,
     way: Way,
     meter: Arc<Meter>,
     trail: Arc<Trail>,
     waiting: u64,
+    /// The end is counted, here or with the head.
+    ended: bool,
+    closing: Option<Closing>,
 }
 
 /// Counts the body of a request.
 #[must_use]
 pub fn inward(body: Body, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
-    wrap(body, Way::In, meter, trail)
+    wrap(body, Way::In, meter, trail, None)
 }
 
-/// Counts the body of a response.
+/// Counts the body of a response; `closing` hears how it ended.
 #[must_use]
-pub fn outward(body: Body, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
-    wrap(body, Way::Out, meter, trail)
+pub fn outward(body: Body, meter: &Arc<Meter>, trail: &Arc<Trail>, closing: Option<Closing>) -> Body {
+    wrap(body, Way::Out, meter, trail, closing)
 }
 
-fn wrap(inner: Body, way: Way, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
-    if inner.is_end_stream() {
+fn wrap(inner: Body, way: Way, meter: &Arc<Meter>, trail: &Arc<Trail>, closing: Option<Closing>) -> Body {
+    if inner.is_end_stream() && closing.is_none() {
         return inner;
     }
     Body::new(Counted {
@@ -51,6 +58,9 @@ fn wrap(inner: Body, way: Way, meter: &Arc<Meter>, trail: &Arc<Trail>) -> Body {
         meter: Arc::clone(meter),
         trail: Arc::clone(trail),
         waiting: 0,
+        // What was read to its end already, for a REST answer, is in the answer's own status.
+        ended: way == Way::In || (closing.is_none() && trail.end.get().is_some()),
+        closing,
     })
 }
 
@@ -58,11 +68,22 @@ impl Counted {
     fn count(&mut self, frame: &Frame<Bytes>) {
         self.waiting += frame.data_ref().map_or(0, |data| data.remaining() as u64);
         self.settle();
-        // A stream's head said nothing of its end.
-        if let (Way::Out, Some(trailers), Some(tenant)) = (self.way, frame.trailers_ref(), self.trail.tenant.get())
-            && Status::from_header_map(trailers).is_some_and(|status| is_error(status.code()))
-        {
+        let own = frame.trailers_ref().and_then(Status::from_header_map);
+        if let Some(code) = self.trail.end.get().copied().or(own.map(|status| status.code())) {
+            self.end(code);
+        }
+    }
+
+    /// The head said nothing of the end.
+    fn end(&mut self, code: Code) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        if let Some(tenant) = self.trail.tenant.get().filter(|_| is_error(code)) {
             self.meter.error(*tenant);
+        }
+        if let Some(closing) = self.closing.take() {
+            closing(code);
         }
     }
 
@@ -80,6 +101,10 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.settle();
+        // Without a word of its end: read to it, as what the gateway answers itself, or given up by the client.
+        let end = self.trail.end.get().copied();
+        let read = self.inner.is_end_stream();
+        self.end(end.unwrap_or(if read { Code::Ok } else { Code::Cancelled }));
     }
 }
 
@@ -89,8 +114,13 @@ impl HttpBody for Counted {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if let Some(Ok(frame)) = &polled {
-            self.count(frame);
+        match &polled {
+            Some(Ok(frame)) => self.count(frame),
+            Some(Err(status)) => self.end(status.code()),
+            None => {
+                let end = self.trail.end.get().copied();
+                self.end(end.unwrap_or(Code::Ok));
+            }
         }
         Poll::Ready(polled)
     }

@@ -105,9 +105,9 @@ impl Edge {
             protocol.refuse(&error, &request_id)
         });
         outcome(&span, &response, &trail);
-        self.account(&response, &trail, &request_id, started.elapsed());
+        let closing = self.account(protocol, &response, &trail, &request_id, started.elapsed());
         finish(&mut response, &trail, &request_id);
-        response.map(|body| counted::outward(body, &self.meter, &trail))
+        response.map(|body| counted::outward(body, &self.meter, &trail, closing))
     }
 
     async fn serve(
@@ -157,26 +157,47 @@ impl Edge {
         given.unwrap_or_else(|| RequestId::from_uuid(self.ids.new_v7()))
     }
 
-    /// The one canonical line, the request metrics, and the tenant's usage.
-    fn account(&self, response: &Response<Body>, trail: &Trail, request_id: &RequestId, elapsed: Duration) {
-        let grpc = tonic::Status::from_header_map(response.headers()).map(|status| format!("{:?}", status.code()));
-        let code = grpc.unwrap_or_else(|| response.status().as_u16().to_string());
-        let route = trail.route.get().map_or("unmatched", String::as_str);
-        let reason = response
-            .headers()
-            .get(REASON_HEADER)
-            .and_then(|value| value.to_str().ok());
-        let reason = trail.reason.get().map(String::as_str).or(reason);
-        self.metrics.record(route, &code, elapsed.as_secs_f64());
+    /// The one canonical line, the request metrics, and the tenant's usage. What a gRPC call ended with stands behind its
+    /// body, if there is one: the line and the metrics are then left to who sees it.
+    fn account(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        response: &Response<Body>,
+        trail: &Arc<Trail>,
+        request_id: &RequestId,
+        elapsed: Duration,
+    ) -> Option<counted::Closing> {
+        let head = response.headers().get(REASON_HEADER);
+        let head = head.and_then(|value| value.to_str().ok()).map(str::to_owned);
         if let Some(tenant) = trail.tenant.get() {
+            let reason = trail.reason.get().or(head.as_ref()).map(String::as_str);
             self.meter
                 .request(*tenant, counted::request(response, trail, reason, elapsed));
         }
+        let (edge, known, request_id) = (self.clone(), trail.clone(), request_id.clone());
+        let close = move |code: &str, reason: Option<&str>| edge.close(code, reason, &known, &request_id, elapsed);
+        match tonic::Status::from_header_map(response.headers()) {
+            Some(status) => close(&format!("{:?}", status.code()), head.as_deref()),
+            None if protocol.is_grpc() && !response.body().is_end_stream() => {
+                let trail = trail.clone();
+                return Some(Box::new(move |code| {
+                    close(&format!("{code:?}"), trail.end_reason.get().map(String::as_str));
+                }));
+            }
+            None => close(response.status().as_str(), head.as_deref()),
+        }
+        None
+    }
+
+    /// What is written once about a request. `reason` is the service's; the gateway's own is on the trail.
+    fn close(&self, code: &str, reason: Option<&str>, trail: &Trail, request_id: &RequestId, elapsed: Duration) {
+        let route = trail.route.get().map_or("unmatched", String::as_str);
+        self.metrics.record(route, code, elapsed.as_secs_f64());
         canonical_line(CanonicalLine {
             service: "gateway",
             method: route,
-            code: &code,
-            reason,
+            code,
+            reason: trail.reason.get().map(String::as_str).or(reason),
             tenant: trail.tenant.get().copied(),
             principal: trail.principal.get().map_or("anonymous", String::as_str),
             request_id: request_id.as_str(),

@@ -1,6 +1,7 @@
 //! gRPC and gRPC-Web through the proxy.
 
 use crate::world::{ACME, GLOBEX, Gateway, RecordServiceClient, start, token};
+use base64::Engine;
 use prost::Message;
 use tenantry_api::{
     auth::{ExchangeCredentialRequest, token_service_client::TokenServiceClient},
@@ -297,6 +298,63 @@ async fn grpc_web_works_over_http_1() {
         (200, Some("5")),
         "{foreign:?}"
     );
+}
+
+/// Requests of the watching method that ended with `code`, as a scrape sees them.
+fn ended(code: &str) -> u64 {
+    let series = format!(
+        "tenantry_requests_total{{code=\"{code}\",method=\"tenantry.business.v1.RecordService/WatchRecords\"}} "
+    );
+    let text = tenantry_telemetry::metrics_text();
+    let found = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&series).map(str::to_owned));
+    found.map_or(0, |count| count.parse().expect("a count"))
+}
+
+/// A status behind the head is a trailer for gRPC, a last frame for gRPC-Web and an event for REST.
+#[tokio::test]
+async fn an_end_behind_the_head_is_counted_as_what_it_is() {
+    let gateway = start().await;
+    let bearer = format!("Authorization: Bearer {}", token(ACME));
+    let path = "POST /tenantry.business.v1.RecordService/WatchRecords";
+    for (parent, code, number) in [
+        ("objectTypes/dying", "INTERNAL", "13"),
+        ("objectTypes/broken", "FAILED_PRECONDITION", "9"),
+        ("objectTypes/fine", "OK", "0"),
+    ] {
+        let request = WatchRecordsRequest {
+            resume_token: "r".into(),
+            parent: parent.into(),
+        };
+        let (others, before) = (ended("200"), ended(code));
+        let message = request.encode_to_vec();
+        let mut frame = vec![0];
+        frame.extend(u32::try_from(message.len()).expect("small").to_be_bytes());
+        frame.extend(message);
+        let body = String::from_utf8(frame).expect("small ascii");
+        for media in ["application/grpc-web+proto", "application/grpc-web-text"] {
+            let body = if media.ends_with("text") {
+                base64::engine::general_purpose::STANDARD.encode(&body)
+            } else {
+                body.clone()
+            };
+            let headers = [&*bearer, &*format!("Content-Type: {media}")];
+            let answer = gateway.send(path, "acme.localhost", &headers, &body).await;
+            assert_eq!((answer.status, answer.header("grpc-status")), (200, None), "{answer:?}");
+            let plain = answer.body.contains(&format!("grpc-status:{number}"));
+            assert!(plain || media.ends_with("text"), "{answer:?}");
+        }
+        assert_eq!(ended(code), before + 2, "gRPC-Web: {code}");
+        let mut stream = RecordServiceClient::new(channel(&gateway, "acme.localhost").await)
+            .watch_records(with(request, ACME))
+            .await
+            .expect("a stream")
+            .into_inner();
+        while let Ok(Some(_)) = stream.message().await {}
+        assert_eq!(ended(code), before + 3, "gRPC: {code}");
+        assert_eq!(ended("200"), others, "nothing else: {code}");
+    }
 }
 
 #[tokio::test]

@@ -220,8 +220,11 @@ impl RecordService for Services {
                 resume_token: format!("{from}{n}"),
             })
         });
-        let end = (request.parent == "objectTypes/broken")
-            .then(|| Err(status(&Error::new(Reason::ResumeTokenExpired, "List again."))));
+        let end = match request.parent.as_str() {
+            "objectTypes/broken" => Some(Err(status(&Error::new(Reason::ResumeTokenExpired, "List again.")))),
+            "objectTypes/dying" => Some(Err(status(&Error::internal("on purpose")))),
+            _ => None,
+        };
         Ok(Response::new(Box::pin(tokio_stream::iter(good.chain(end)))))
     }
 }
