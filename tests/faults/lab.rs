@@ -47,7 +47,7 @@ impl Lab {
     }
     /// Starts what a failed test left stopped and waits until every service is ready.
     pub(crate) async fn mend(&self) {
-        for service in SERVICES {
+        for service in SERVICES.into_iter().chain(["backup"]) {
             drop(std::fs::remove_file(self.hold_file(service)));
         }
         for server in SERVERS {

@@ -21,4 +21,5 @@ mod revocation;
 mod snapshots;
 mod stumbles;
 mod terminate;
+mod undoing;
 mod watch;

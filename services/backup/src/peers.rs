@@ -8,7 +8,7 @@ use tenantry_api::{
         data_service_client::DataServiceClient,
     },
     registry::{
-        CreateCloneRequest, CreateCloneResponse, GetCloneRequest, GetCloneResponse,
+        CreateCloneRequest, CreateCloneResponse, DiscardCloneRequest, GetCloneRequest, GetCloneResponse,
         clone_service_client::CloneServiceClient,
     },
 };
@@ -106,6 +106,22 @@ impl Clients {
         let answer = CloneServiceClient::new(self.registry.clone()).get_clone(request).await;
         answer
             .map(tonic::Response::into_inner)
+            .map_err(|status| error_of(&status))
+    }
+    /// Takes a new tenant back; whether nothing is left of it.
+    ///
+    /// # Errors
+    /// What the registry answered.
+    pub async fn discard_clone(&self, clone_id: &str) -> Result<bool> {
+        let message = DiscardCloneRequest {
+            clone_id: clone_id.to_owned(),
+        };
+        let request = self.authorized(message, "registry", None).await?;
+        let answer = CloneServiceClient::new(self.registry.clone())
+            .discard_clone(request)
+            .await;
+        answer
+            .map(|answer| answer.into_inner().gone)
             .map_err(|status| error_of(&status))
     }
     /// Who a member is.

@@ -88,12 +88,18 @@ pub struct Checkpoint {
     /// The snapshot of the data that is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_restore: Option<Uuid>,
+    /// The registry was asked for the clone: it may be there although its id was never noted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
     /// The registry's id of the clone.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub clone: String,
     /// The new tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Uuid>,
+    /// It has failed for good or was cancelled; from here on it only takes back what it has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Failure>,
 }
 
 /// What came of a restore.

@@ -6,7 +6,7 @@ use crate::{
     archive::reader::{self, Sink},
     domain::{
         Manifest, Snapshot,
-        operation::{Restored, Target},
+        operation::{Checkpoint, Restored, Target, is_transient},
         snapshot::Kind,
     },
     store,
@@ -46,12 +46,8 @@ pub(super) async fn restore(run: &Run) -> Result<()> {
             restored.before_restore = Some(keep_present(run).await?);
             run.claim.tenant
         }
-        Target::NewTenant {
-            slug,
-            display_name,
-            user,
-        } => {
-            let (tenant, clone) = new_tenant(run, slug, display_name, *user).await?;
+        Target::NewTenant { slug, .. } => {
+            let (tenant, clone) = new_tenant(run).await?;
             restored.tenant = Some(tenant.uuid());
             slug.clone_into(&mut restored.slug);
             restored.sealed_invite = seal_invite(run, &clone.invite_uri).await?;
@@ -110,67 +106,103 @@ async fn keep_present(run: &Run) -> Result<Uuid> {
 }
 
 /// The new tenant, active, with its owner's link.
-async fn new_tenant(run: &Run, slug: &str, display_name: &str, user: Uuid) -> Result<(TenantId, GetCloneResponse)> {
+async fn new_tenant(run: &Run) -> Result<(TenantId, GetCloneResponse)> {
     run.step("clone", 0).await?;
-    let clients = &run.parts.clients;
-    let mut checkpoint = run.checkpoint();
-    if checkpoint.clone.is_empty() {
-        let owner = clients.contact(run.claim.tenant, user).await.map_err(|error| {
-            if error.reason() == Reason::NotFound {
-                Error::new(
-                    Reason::FailedPrecondition,
-                    "The member who asked for the restore is no member any more.",
-                )
-            } else {
-                error
-            }
-        })?;
-        let display_name = match display_name {
-            "" => {
-                let suffix = " (restored)";
-                let room = MOST_NAME - suffix.len();
-                let name: String = run.route.display_name.chars().take(room).collect();
-                format!("{name}{suffix}")
-            }
-            given => given.to_owned(),
-        };
-        let clone = clients
-            .create_clone(CreateCloneRequest {
-                source_tenant_id: run.claim.tenant.to_string(),
-                slug: slug.to_owned(),
-                display_name,
-                owner_email: owner.email,
-                owner_display_name: owner.display_name,
-                // The same operation never makes two tenants.
-                request_id: run.claim.operation.to_string(),
-            })
-            .await?;
-        checkpoint.tenant = Some(clone.tenant_id.parse().map_err(Error::internal)?);
-        checkpoint.clone = clone.clone_id;
-        let mut tx = run.begin().await?;
-        run.keep(&mut tx, checkpoint.clone()).await?;
-        tx.commit().await?;
-        run.parts.faults.hit("backup.restore.after_clone").await?;
-    }
+    let mut checkpoint = ask(run).await?;
+    run.parts.faults.hit("backup.restore.after_clone").await?;
     let tenant = checkpoint
         .tenant
         .ok_or_else(|| Error::internal("a clone without tenant"))?;
     loop {
-        let clone = clients.get_clone(&checkpoint.clone).await?;
+        let clone = run.parts.clients.get_clone(&checkpoint.clone).await?;
         match clone.state() {
             CloneState::Active => return Ok((TenantId::from_uuid(tenant), clone)),
             CloneState::Failed => {
-                // Nothing is left of it, so the end of the operation must not speak of a tenant.
-                checkpoint.tenant = None;
-                let mut tx = run.begin().await?;
-                run.keep(&mut tx, checkpoint).await?;
-                tx.commit().await?;
+                // Nothing is left of it, so there is nothing to take back.
+                (checkpoint.asked, checkpoint.tenant) = (false, None);
+                checkpoint.clone.clear();
+                note(run, &checkpoint).await?;
                 let text = format!("The new tenant could not be made. {}", clone.problem);
                 return Err(Error::new(Reason::FailedPrecondition, text));
             }
             _ => tokio::time::sleep(POLL).await,
         }
     }
+}
+
+/// Asks the registry for the new tenant and notes its id. That it is asked is noted first: whoever takes the operation
+/// over knows that there may be one.
+pub(super) async fn ask(run: &Run) -> Result<Checkpoint> {
+    let mut checkpoint = run.checkpoint();
+    if !checkpoint.clone.is_empty() {
+        return Ok(checkpoint);
+    }
+    let request = clone_request(run).await?;
+    if !checkpoint.asked {
+        checkpoint.asked = true;
+        note(run, &checkpoint).await?;
+    }
+    match run.parts.clients.create_clone(request).await {
+        Ok(clone) => {
+            run.parts.faults.hit("backup.restore.before_note").await?;
+            checkpoint.tenant = Some(clone.tenant_id.parse().map_err(Error::internal)?);
+            checkpoint.clone = clone.clone_id;
+            note(run, &checkpoint).await?;
+            Ok(checkpoint)
+        }
+        Err(error) => {
+            // Refused, so nothing was made; a reused key says that something was.
+            if !is_transient(&error) && error.reason() != Reason::IdempotencyKeyReused {
+                checkpoint.asked = false;
+                note(run, &checkpoint).await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn note(run: &Run, checkpoint: &Checkpoint) -> Result<()> {
+    let mut tx = run.begin().await?;
+    run.keep(&mut tx, checkpoint.clone()).await?;
+    tx.commit().await
+}
+
+async fn clone_request(run: &Run) -> Result<CreateCloneRequest> {
+    let Target::NewTenant {
+        slug,
+        display_name,
+        user,
+    } = &run.operation.input
+    else {
+        return Err(Error::internal("a restore in place makes no tenant"));
+    };
+    let owner = run.parts.clients.contact(run.claim.tenant, *user).await;
+    let owner = owner.map_err(|error| {
+        if error.reason() == Reason::NotFound {
+            let text = "The member who asked for the restore is no member any more.";
+            Error::new(Reason::FailedPrecondition, text)
+        } else {
+            error
+        }
+    })?;
+    let display_name = match display_name.as_str() {
+        "" => {
+            let suffix = " (restored)";
+            let room = MOST_NAME - suffix.len();
+            let name: String = run.route.display_name.chars().take(room).collect();
+            format!("{name}{suffix}")
+        }
+        given => given.to_owned(),
+    };
+    Ok(CreateCloneRequest {
+        source_tenant_id: run.claim.tenant.to_string(),
+        slug: slug.clone(),
+        display_name,
+        owner_email: owner.email,
+        owner_display_name: owner.display_name,
+        // The same operation never makes two tenants.
+        request_id: run.claim.operation.to_string(),
+    })
 }
 
 async fn seal_invite(run: &Run, link: &str) -> Result<String> {

@@ -88,6 +88,10 @@ impl Run {
         self.committed.store(true, Ordering::SeqCst);
         Ok(())
     }
+    /// It is at its end: there is nothing left to cancel.
+    pub(super) fn cannot_be_cancelled(&self) {
+        self.committed.store(true, Ordering::SeqCst);
+    }
     /// Renews the lease and shows progress.
     ///
     /// # Errors

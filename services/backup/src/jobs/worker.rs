@@ -1,7 +1,9 @@
 //! Claims operations and runs them to their end, whatever happens to the process in between.
 
 use super::{
-    capture, restore,
+    capture,
+    ending::{self, Ended},
+    restore,
     run::{LEASE, Run, is_lost},
 };
 use crate::{
@@ -9,8 +11,7 @@ use crate::{
     archive::{reader, verify},
     domain::{
         Failure,
-        operation::{State, Target, Verb, is_transient},
-        policy::SHOW_FAILED,
+        operation::{Verb, is_transient},
         snapshot::Kind,
     },
     store::{
@@ -87,17 +88,26 @@ impl Worker {
                 return;
             }
         };
-        let Err(error) = steps(&run).await else {
-            self.count(&run, "ok");
-            return;
+        let ended = match run.checkpoint().ending {
+            Some(failure) => ending::end(&run, failure).await,
+            None => match steps(&run).await {
+                Ok(()) => Ok(Some("ok")),
+                Err(error) if is_lost(&error) => Err(error),
+                Err(error) => {
+                    tracing::warn!(tenant.id = %tenant, %operation, reason = %error.reason(), cause = ?std::error::Error::source(&error), "an operation stopped");
+                    self.settle(&run, &error).await
+                }
+            },
         };
-        if is_lost(&error) {
-            tracing::info!(tenant.id = %tenant, %operation, "another worker has this operation now");
-            return;
-        }
-        tracing::warn!(tenant.id = %tenant, %operation, reason = %error.reason(), cause = ?std::error::Error::source(&error), "an operation stopped");
-        if let Err(second) = self.settle(&run, &error).await {
-            tracing::warn!(tenant.id = %tenant, %operation, reason = %second.reason(), cause = ?std::error::Error::source(&second), "the end of an operation could not be noted yet");
+        match ended {
+            Ok(Some(result)) => self.count(&run, result),
+            Ok(None) => {}
+            Err(error) if is_lost(&error) => {
+                tracing::info!(tenant.id = %tenant, %operation, "another worker has this operation now");
+            }
+            Err(error) => {
+                tracing::warn!(tenant.id = %tenant, %operation, reason = %error.reason(), cause = ?std::error::Error::source(&error), "the end of an operation could not be noted yet");
+            }
         }
     }
 
@@ -116,48 +126,11 @@ impl Worker {
     }
 
     /// Tries again later, or ends the operation and takes back what it had begun.
-    async fn settle(&self, run: &Run, error: &Error) -> Result<()> {
+    async fn settle(&self, run: &Run, error: &Error) -> Result<Ended> {
         if is_transient(error) && run.claim.attempt < MOST_ATTEMPTS {
-            let mut tx = run.begin().await?;
-            let delay = Duration::from_millis(500) * 2_u32.pow(run.claim.attempt.clamp(0, 6).unsigned_abs());
-            operation::retry_later(&mut tx, &run.claim, error.public(), delay).await?;
-            return tx.commit().await;
+            return ending::later(run, error).await.map(|()| None);
         }
-        let (state, result) = match error.reason() {
-            Reason::Cancelled => (State::Cancelled, "cancelled"),
-            Reason::SnapshotCorrupt => (State::Failed, "corrupt"),
-            _ => (State::Failed, "failed"),
-        };
-        let mut failure = Failure::of(error);
-        if let (Some(tenant), Target::NewTenant { slug, .. }) = (run.checkpoint().tenant, &run.operation.input) {
-            failure.message = format!(
-                "{} The new tenant {slug} (tenants/{tenant}) was made, but holds no data: an operator can delete it.",
-                failure.message
-            );
-        }
-        // The snapshot that was being written is no snapshot: first its objects go, then its row says so.
-        let unfinished = match run.operation.verb {
-            Verb::CreateSnapshot => Some(run.operation.snapshot),
-            _ => run.checkpoint().before_restore,
-        };
-        let mut tx = run.begin().await?;
-        if let Some(id) = unfinished
-            && let Some(row) = store::snapshot::fetch(&mut tx, id).await?
-            && row.state == crate::domain::snapshot::State::Running
-        {
-            self.parts.archive.remove(run.claim.tenant, id).await?;
-            let expire = self.parts.clock.now() + SHOW_FAILED;
-            store::snapshot::failed(&mut tx, id, &failure.message, expire).await?;
-            self.parts.metrics.snapshot(result, 0, 0);
-        }
-        if error.reason() == Reason::SnapshotCorrupt && run.operation.verb != Verb::CreateSnapshot {
-            store::snapshot::verified(&mut tx, run.operation.snapshot, error.public(), self.parts.clock.now()).await?;
-        }
-        let stored = serde_json::to_value(&failure).map_err(Error::internal)?;
-        operation::finish(&mut tx, &run.claim, state, &stored, &failure.message).await?;
-        tx.commit().await?;
-        self.count(run, result);
-        Ok(())
+        ending::end(run, Failure::of(error)).await
     }
 
     fn count(&self, run: &Run, result: &'static str) {

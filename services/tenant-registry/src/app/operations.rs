@@ -2,7 +2,7 @@
 
 use crate::{
     app::{Page, Pager, Query},
-    domain::{Operation, Step, Verb, operation},
+    domain::{Operation, Step, operation},
     store::{self, Store},
 };
 use std::{
@@ -83,7 +83,7 @@ impl OperationApp {
     /// `NOT_FOUND`; `UNAVAILABLE` while auth, which keeps the key, is away.
     pub async fn own_onboarding(&self, ctx: &Ctx, id: OperationId) -> Result<(Operation, Option<String>)> {
         let operation = self.get(ctx, id).await?;
-        if operation.saga.verb != Verb::Create || operation.created_by != ctx.principal().name() {
+        if !operation.is_onboarding_by(&ctx.principal().name()) {
             return Err(Error::not_found());
         }
         let invite = self.open_invite(&operation).await?;

@@ -129,6 +129,37 @@ impl TenantApp {
         self.finish(tx, ctx, once, operation).await
     }
 
+    /// Takes back a tenant that this very service has asked for and nobody has touched since: it is purged. Says whether
+    /// nothing is left of it; until then it is asked again.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for onboardings of others, `FAILED_PRECONDITION` where somebody has changed the tenant since.
+    pub async fn discard(&self, ctx: &Ctx, id: OperationId) -> Result<bool> {
+        let mut tx = self.store.begin_system(ctx).await?;
+        let made = store::operation_fetch(&mut tx, id).await?;
+        if !made.is_onboarding_by(&ctx.principal().name()) {
+            return Err(Error::not_found());
+        }
+        if !made.saga.is_done() {
+            return Ok(false);
+        }
+        let tenant = match store::tenant_lock(&mut tx, &TenantName::Id(made.tenant)).await {
+            Err(error) if error.kind() == Kind::NotFound => return Ok(true),
+            other => other?,
+        };
+        if tenant.state == TenantState::Purging {
+            return Ok(false);
+        }
+        if made.response.is_none_or(|made| made.version != tenant.version) {
+            let text = "The tenant was changed since it was made. Delete it by hand if nobody needs it.";
+            return Err(Error::new(Reason::FailedPrecondition, text));
+        }
+        self.apply(&mut tx, Some(ctx), tenant, Verb::Purge, "").await?;
+        tx.commit().await?;
+        self.sagas.nudge();
+        Ok(false)
+    }
+
     /// The row of a new tenant and the saga that fills it.
     async fn onboard(&self, tx: &mut SystemTx, ctx: &Ctx, new: NewTenant, plan: String) -> Result<Operation> {
         let now = super::now(&*self.clock);

@@ -1,6 +1,6 @@
 //! A long-running operation: one saga on one tenant, with what its steps need and what came out.
 
-use crate::domain::{Saga, Tenant};
+use crate::domain::{Saga, Tenant, Verb};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tenantry_kernel::{OperationId, TenantId};
@@ -45,6 +45,14 @@ pub struct Operation {
     pub create_time: DateTime<Utc>,
     /// When it last moved.
     pub update_time: DateTime<Utc>,
+}
+
+impl Operation {
+    /// Whether it is the onboarding that `principal` has asked for.
+    #[must_use]
+    pub fn is_onboarding_by(&self, principal: &str) -> bool {
+        self.saga.verb == Verb::Create && self.created_by == principal
+    }
 }
 
 /// What the sealed invite is bound to: another operation's row cannot be read with it.

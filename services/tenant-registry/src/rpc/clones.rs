@@ -9,8 +9,8 @@ use crate::{
     domain::Input,
 };
 use tenantry_api::registry::{
-    CloneState, CreateCloneRequest, CreateCloneResponse, GetCloneRequest, GetCloneResponse,
-    clone_service_server::CloneService,
+    CloneState, CreateCloneRequest, CreateCloneResponse, DiscardCloneRequest, DiscardCloneResponse, GetCloneRequest,
+    GetCloneResponse, clone_service_server::CloneService,
 };
 use tenantry_kernel::{Ctx, Error, Result as KernelResult};
 use tenantry_server::unary;
@@ -93,6 +93,18 @@ impl CloneService for CloneRpc {
     async fn get_clone(&self, request: Request<GetCloneRequest>) -> Result<Response<GetCloneResponse>, Status> {
         unary(request, async |ctx: Ctx, message: GetCloneRequest| {
             self.progress(&ctx, &message.clone_id).await
+        })
+        .await
+    }
+
+    async fn discard_clone(
+        &self,
+        request: Request<DiscardCloneRequest>,
+    ) -> Result<Response<DiscardCloneResponse>, Status> {
+        unary(request, async |ctx: Ctx, message: DiscardCloneRequest| {
+            let id = message.clone_id.parse().map_err(|_| Error::not_found())?;
+            let gone = self.tenants.discard(&ctx, id).await?;
+            Ok(DiscardCloneResponse { gone })
         })
         .await
     }

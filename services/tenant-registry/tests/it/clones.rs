@@ -5,11 +5,14 @@ use crate::{
     world::{World, no_key, operator, refused},
 };
 use tenantry_api::registry::{
-    CloneState, CreateCloneRequest, CreateCloneResponse, GetCloneRequest, GetCloneResponse,
+    CloneState, CreateCloneRequest, CreateCloneResponse, DiscardCloneRequest, GetCloneRequest, GetCloneResponse,
     clone_service_client::CloneServiceClient,
 };
 use tenantry_kernel::{Reason, TenantId};
-use tenantry_registry::{app::TenantChange, domain::TenantName};
+use tenantry_registry::{
+    app::TenantChange,
+    domain::{TenantName, TenantState},
+};
 use tenantry_server::error_of;
 use tonic::{Code, Status};
 
@@ -39,6 +42,18 @@ impl Wire {
             .get_clone(call(who, GetCloneRequest { clone_id }))
             .await
             .map(tonic::Response::into_inner)
+    }
+}
+
+impl Wire {
+    /// Whether nothing is left of it.
+    async fn discard(&self, who: &'static str, clone_id: &str) -> Result<bool, Status> {
+        let clone_id = clone_id.to_owned();
+        let mut client = CloneServiceClient::new(self.channel.clone());
+        let answer = client
+            .discard_clone(call(who, DiscardCloneRequest { clone_id }))
+            .await?;
+        Ok(answer.into_inner().gone)
     }
 }
 
@@ -155,6 +170,92 @@ async fn only_backup_clones_and_only_an_active_tenant() {
     world.settle().await;
     let seen = wire.progress("backup", &theirs.id.to_string()).await;
     assert_eq!(seen.expect_err("an operator's").code(), Code::NotFound);
+    wire.shutdown.token().cancel();
+    world.drop().await;
+}
+
+#[tokio::test]
+async fn a_clone_is_taken_back_while_nobody_has_touched_it() {
+    let world = World::new().await;
+    let wire = Wire::over(&world).await;
+    let source = world.active("acme").await;
+    let made = wire.clone_as("backup", clone_of(source, "copy", "k-1")).await;
+    let made = made.expect("started");
+    assert!(!wire.discard("backup", &made.clone_id).await.expect("it is being made"));
+    world.settle().await;
+    let name = TenantName::Slug("copy".to_owned());
+    let seen = world.tenants.get(&operator(), &name).await.expect("it is there");
+    assert_eq!(
+        seen.state,
+        TenantState::Active,
+        "only one that is made can be taken back"
+    );
+
+    for stranger in ["operator", "viewer", "service"] {
+        let code = wire.discard(stranger, &made.clone_id).await;
+        let code = code.expect_err("not theirs").code();
+        assert!(
+            matches!(code, Code::NotFound | Code::PermissionDenied),
+            "{stranger}: {code}"
+        );
+    }
+    assert!(!wire.discard("backup", &made.clone_id).await.expect("begun"));
+    assert!(!wire.discard("backup", &made.clone_id).await.expect("still at it"));
+    world.settle().await;
+    assert!(wire.discard("backup", &made.clone_id).await.expect("over"));
+    assert!(world.tenants.get(&operator(), &name).await.is_err());
+
+    // The slug is free, and an end that is known to be over touches no successor.
+    let again = wire.clone_as("backup", clone_of(source, "copy", "k-2")).await;
+    let again = again.expect("free again");
+    world.settle().await;
+    assert!(wire.discard("backup", &made.clone_id).await.expect("over"));
+    let there = world.tenants.get(&operator(), &name).await.expect("the successor");
+    assert_eq!(there.id.to_string(), again.tenant_id);
+
+    // Somebody has begun to use it: it is theirs.
+    let change = TenantChange {
+        plan: Some("team".into()),
+        ..TenantChange::default()
+    };
+    let changed = world.tenants.update(&operator(), &name, change, &no_key()).await;
+    changed.expect("changed");
+    let refused = wire
+        .discard("backup", &again.clone_id)
+        .await
+        .expect_err("changed since");
+    assert_eq!(error_of(&refused).reason(), Reason::FailedPrecondition);
+    let theirs = world.onboard("globex").await;
+    world.settle().await;
+    let refused = wire.discard("backup", &theirs.id.to_string()).await;
+    assert_eq!(refused.expect_err("an operator's").code(), Code::NotFound);
+    assert!(
+        world
+            .tenants
+            .get(&operator(), &TenantName::Slug("globex".to_owned()))
+            .await
+            .is_ok()
+    );
+    wire.shutdown.token().cancel();
+    world.drop().await;
+}
+
+#[tokio::test]
+async fn a_clone_that_was_never_made_is_gone() {
+    let world = World::new().await;
+    let wire = Wire::over(&world).await;
+    let source = world.active("acme").await;
+    let made = wire
+        .clone_as("backup", clone_of(source, "copy", "k"))
+        .await
+        .expect("started");
+    while world.sagas.drive_one().await.expect("drives") {}
+    for command in world.take_commands().await {
+        world.sagas.take_reply(&refused(&command, true)).await.expect("taken");
+    }
+    assert!(!wire.discard("backup", &made.clone_id).await.expect("being undone"));
+    world.settle().await;
+    assert!(wire.discard("backup", &made.clone_id).await.expect("undone"));
     wire.shutdown.token().cancel();
     world.drop().await;
 }
