@@ -7,5 +7,6 @@ mod changes;
 mod cli;
 mod identity;
 mod records;
+mod restores;
 mod tenants;
 mod usage;

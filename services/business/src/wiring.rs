@@ -130,7 +130,7 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     ));
     let data = DataRpc::new(
         Exports::new(parts.clone(), Arc::clone(&contexts)),
-        Restores::new(parts.clone(), faults.clone()),
+        Restores::new(parts.clone(), Arc::clone(&resolver), faults.clone()),
     );
     let data = DataServiceServer::new(data).max_decoding_message_size(rpc::data::MAX_MESSAGE);
     let worker = Worker::new(parts, contexts, Arc::clone(&resolver), faults.clone(), wake);

@@ -12,7 +12,7 @@ use crate::{
     },
     store,
 };
-use tenantry_kernel::{Ctx, Error, Result};
+use tenantry_kernel::{Ctx, Error, Result, fits_plan};
 use uuid::Uuid;
 
 const LIST: &str = "tenantry.backup.v1.SnapshotService/ListSnapshots";
@@ -121,7 +121,8 @@ impl Snapshots {
     /// Starts bringing a snapshot back.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `SNAPSHOT_NOT_READY`, `SNAPSHOT_CORRUPT`, `INVALID_ARGUMENT` for a slug that cannot be.
+    /// `NOT_FOUND`, `SNAPSHOT_NOT_READY`, `SNAPSHOT_CORRUPT`, `QUOTA_EXCEEDED` for more than the plan allows,
+    /// `INVALID_ARGUMENT` for a slug that cannot be.
     pub async fn restore(&self, ctx: &Ctx, id: Uuid, to: Destination, once: Option<&Once>) -> Result<Operation> {
         let input = match to {
             Destination::InPlace => Target::InPlace,
@@ -148,7 +149,10 @@ impl Snapshots {
         if let Some(id) = once::replay::<Uuid>(once, &mut tx, ctx).await? {
             return existing(&mut tx, id).await;
         }
-        store::snapshot::lock(&mut tx, id).await?.restorable()?;
+        let snapshot = store::snapshot::lock(&mut tx, id).await?;
+        snapshot.restorable()?;
+        let records = u64::try_from(snapshot.records).unwrap_or(0);
+        fits_plan(ctx.route()?, snapshot.types.len() as u64, records)?;
         let operation = self.parts.ids.new_v7();
         let mut operation = Operation::new(
             operation,

@@ -26,7 +26,7 @@ use tenantry_api::{
     registry::{CloneState, CreateCloneRequest, GetCloneResponse},
 };
 use tenantry_crypto::{Purpose, Sealer};
-use tenantry_kernel::{Error, Reason, Result, TenantId};
+use tenantry_kernel::{Error, Reason, Result, TenantId, fits_plan};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
@@ -40,6 +40,12 @@ const MOST_NAME: usize = 100;
 pub(super) async fn restore(run: &Run) -> Result<()> {
     let manifest = worker::verified(run).await?;
     run.parts.faults.hit("backup.restore.after_verify").await?;
+    // Behind these steps something has changed, and business knows what to make of the rest.
+    let checkpoint = run.checkpoint();
+    if checkpoint.before_restore.is_none() && !checkpoint.asked {
+        // A new tenant gets the plan of this one.
+        fits_plan(&run.route, manifest.totals.types, manifest.totals.rows)?;
+    }
     let mut restored = Restored::default();
     let target = match &run.operation.input {
         Target::InPlace => {

@@ -8,13 +8,12 @@ use crate::{
     domain::{
         FieldType, ObjectType,
         object_type::{self, Definition, version_of_etag},
-        record::within_limit,
     },
     store,
 };
 use std::time::Duration;
 use tenantry_db::{RetryPolicy, SystemTx, retry};
-use tenantry_kernel::{Ctx, Error, Reason, Result, TenantId};
+use tenantry_kernel::{Ctx, Error, Reason, Result, TenantId, within_limit};
 
 const LIST: &str = "tenantry.business.v1.ObjectTypeService/ListObjectTypes";
 /// A lock is waited for two seconds; the whole request has ten.

@@ -13,7 +13,7 @@ use crate::{
         filter,
         object_type::version_of_etag,
         order::{self, Cursor},
-        record::{self, within_limit},
+        record,
         value::micros,
     },
     store::{
@@ -25,7 +25,7 @@ use crate::{
 use serde_json::{Map, Value as Json};
 use tenantry_crypto::PageTokens;
 use tenantry_db::Tx;
-use tenantry_kernel::{Ctx, Error, Reason, Result};
+use tenantry_kernel::{Ctx, Error, Reason, Result, within_limit};
 use uuid::Uuid;
 
 const LIST: &str = "tenantry.business.v1.RecordService/ListRecords";

@@ -16,9 +16,9 @@ use crate::{
         usage,
     },
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenantry_db::{RetryPolicy, SystemTx, retry};
-use tenantry_kernel::{Ctx, Error, Reason, Result, TenantId};
+use tenantry_kernel::{Ctx, Error, Reason, Resolve, Result, TenantId, fits_plan};
 use tenantry_server::Faults;
 use tokio::{sync::mpsc, time::Instant};
 use uuid::Uuid;
@@ -46,9 +46,10 @@ const STALE: Duration = Duration::from_secs(600);
 const ALL: i64 = 100_000;
 
 /// Makes restores.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Restores {
     parts: Parts,
+    routes: Arc<dyn Resolve>,
     faults: Faults,
 }
 
@@ -58,18 +59,18 @@ enum Begun {
 }
 
 impl Restores {
-    /// Over shared parts.
+    /// Over shared parts; `routes` knows the plan of the tenant.
     #[must_use]
-    pub fn new(parts: Parts, faults: Faults) -> Self {
-        Self { parts, faults }
+    pub fn new(parts: Parts, routes: Arc<dyn Resolve>, faults: Faults) -> Self {
+        Self { parts, routes, faults }
     }
 
     /// Puts the data of the stream in the place of the tenant's. A restore that is done is not done again. It goes on
     /// when the caller stops waiting, and fails when the stream ends before its footer.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for data that cannot be restored, `TENANT_NOT_ACTIVE`, `CONFLICT` where the tenant's tables are
-    /// never free; then nothing has changed.
+    /// `INVALID_ARGUMENT` for data that cannot be restored, `QUOTA_EXCEEDED` for more than the tenant's plan allows,
+    /// `TENANT_NOT_ACTIVE`, `CONFLICT` where the tenant's tables are never free; then nothing has changed.
     pub async fn run(&self, tenant: TenantId, id: Uuid, parts: mpsc::Receiver<Result<Part>>) -> Result<Counts> {
         let this = self.clone();
         let work = tokio::spawn(async move { this.restore(tenant, id, parts).await });
@@ -145,6 +146,12 @@ impl Restores {
         Ok(counts)
     }
 
+    /// The plan as it is now: it may have changed since the restore began.
+    async fn within_plan(&self, tenant: TenantId, counts: Counts) -> Result<()> {
+        let route = self.routes.by_id(tenant).await?;
+        fits_plan(&route, counts.object_types, counts.records)
+    }
+
     /// A transaction of the attempt, if it is still the tenant's.
     async fn step(&self, attempt: &Attempt) -> Result<SystemTx> {
         let mut tx = self.parts.store.begin_restore("restore").await?;
@@ -154,6 +161,7 @@ impl Restores {
 
     /// The one moment in which everything changes.
     async fn swap(&self, attempt: &Attempt, types: Vec<(ObjectType, i64)>, counts: Counts) -> Result<()> {
+        self.within_plan(attempt.tenant, counts).await?;
         let ctx = bound(&self.parts, attempt.tenant, None);
         let (fences, horizon) = retry("swap_restored_schema", SWAP_RETRY, || {
             self.exchange(&ctx, attempt, &types, counts)
@@ -224,6 +232,12 @@ impl Restores {
         if let Err(error) = sweep(&self.parts.store, Some(tenant)).await {
             tracing::warn!(tenant.id = %tenant, reason = %error.reason(), "a detached schema is dropped later");
         }
+    }
+}
+
+impl std::fmt::Debug for Restores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Restores(..)")
     }
 }
 
@@ -342,6 +356,7 @@ impl<'r> Intake<'r> {
         if self.types.iter().any(|(known, _)| known.id == object_type.id) {
             return Err(bad_data(format_args!("objectTypes/{} is there twice", object_type.id)));
         }
+        self.within_plan(1, 0).await?;
         let parts = &self.restores.parts;
         // Another incarnation: an import that was started before the restore must not go on in it.
         object_type.key = parts.ids.new_v7();
@@ -368,8 +383,21 @@ impl<'r> Intake<'r> {
         Ok(())
     }
 
+    /// What is there and these fit the plan: too much is refused as soon as it is known, not when all of it is loaded.
+    async fn within_plan(&self, types: u64, rows: u64) -> Result<()> {
+        let records: i64 = self.types.iter().map(|(_, rows)| rows).sum();
+        let counts = Counts {
+            object_types: self.types.len() as u64 + types,
+            records: u64::try_from(records).unwrap_or(0) + rows,
+        };
+        self.restores.within_plan(self.attempt.tenant, counts).await
+    }
+
     /// Writes what is waiting, in a transaction of its own.
     async fn flush(&mut self) -> Result<()> {
+        if self.rows > 0 {
+            self.within_plan(0, self.rows).await?;
+        }
         let Some((object_type, total)) = self.types.last_mut().filter(|_| self.rows > 0) else {
             return Ok(());
         };

@@ -4,7 +4,6 @@ use super::{ObjectType, Value, Violations};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use tenantry_kernel::Result;
 use uuid::Uuid;
 
 /// One record as callers see it.
@@ -146,25 +145,6 @@ fn reject_unknown(object_type: &ObjectType, given: &Map<String, Json>, path: &st
             format!("is not a field of {}; it has {}", object_type.name(), known.join(", ")),
         );
     }
-}
-
-/// Makes the quota error of a plan's limit.
-///
-/// # Errors
-/// `QUOTA_EXCEEDED` where `used + more` is above `limit`.
-pub fn within_limit(limit_name: &str, limit: u64, plan: &str, used: u64, more: u64) -> Result<()> {
-    if used.saturating_add(more) <= limit {
-        return Ok(());
-    }
-    let text = format!(
-        "The plan \"{plan}\" allows {limit} {limit_name}; {used} exist and {more} more were asked for. Delete some or change the plan."
-    );
-    Err(
-        tenantry_kernel::Error::new(tenantry_kernel::Reason::QuotaExceeded, text)
-            .meta("limit", limit_name)
-            .meta("limit_value", limit.to_string())
-            .meta("plan", plan),
-    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use crate::{
         change::ChangeKind,
         import::{BATCH, ImportState, ONE_TRANSACTION, Outcome},
         operation::State,
-        record::within_limit,
         value::micros,
     },
     store::{
@@ -23,7 +22,7 @@ use crate::{
     },
 };
 use tenantry_db::Tx;
-use tenantry_kernel::{Error, Reason, Result};
+use tenantry_kernel::{Error, Reason, Result, within_limit};
 
 /// How applying ended.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use crate::{
         ObjectType,
         import::{ImportState, Plan, RowError},
         operation::{Failure, Operation, State, is_transient},
-        record::within_limit,
     },
     store::{
         self,
@@ -16,7 +15,9 @@ use crate::{
     },
 };
 use std::{sync::Arc, time::Duration};
-use tenantry_kernel::{Ctx, Error, Principal, Reason, RequestId, Resolve, Result, TenantRoute, TenantStatus};
+use tenantry_kernel::{
+    Ctx, Error, Principal, Reason, RequestId, Resolve, Result, TenantRoute, TenantStatus, within_limit,
+};
 use tenantry_server::Faults;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;

@@ -387,3 +387,22 @@ async fn an_import_that_was_running_does_not_go_on_in_restored_data() {
     assert_eq!(before.definition, after.definition);
     world.drop().await;
 }
+
+#[tokio::test]
+async fn data_that_is_larger_than_the_plan_replaces_nothing() {
+    let world = World::new().await;
+    let parts = desk(&world).await;
+    let mut conn = world.superuser().await;
+    let before = content(&mut conn, world.tenant(1)).await;
+    world.set_records(2);
+    let refused = restore(&world, 1, Uuid::now_v7(), &parts).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::QuotaExceeded);
+    let text = refused.public();
+    assert!(text.contains("\"trial\" allows 2 records"), "{text}");
+    assert_eq!(content(&mut conn, world.tenant(1)).await, before);
+    nothing_left(&mut conn).await;
+    world.set_records(3);
+    restore(&world, 1, Uuid::now_v7(), &parts).await.unwrap();
+    drop(conn);
+    world.drop().await;
+}

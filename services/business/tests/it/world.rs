@@ -82,12 +82,13 @@ impl Contexts for Minted {
 
 /// Routes that a test can change.
 #[derive(Default)]
-pub(crate) struct Routes(Mutex<Option<TenantStatus>>);
+pub(crate) struct Routes(Mutex<(Option<TenantStatus>, Option<u64>)>);
 
 impl Resolve for Routes {
     fn by_id(&self, tenant: TenantId) -> BoxFuture<'_, Result<Arc<TenantRoute>>> {
-        let mut found = route(tenant, 1_000_000);
-        if let Some(status) = *self.0.lock().expect("no panic while held") {
+        let (status, records) = *self.0.lock().expect("no panic while held");
+        let mut found = route(tenant, records.unwrap_or(1_000_000));
+        if let Some(status) = status {
             found.status = status;
         }
         Box::pin(async move { Ok(Arc::new(found)) })
@@ -215,7 +216,7 @@ impl World {
             imports: Imports::new(parts.clone(), types, wake.clone()),
             worker: Worker::new(parts.clone(), contexts.clone(), routes.clone(), faults.clone(), wake),
             exports: Exports::new(parts.clone(), contexts.clone()),
-            restores: Restores::new(parts.clone(), faults.clone()),
+            restores: Restores::new(parts.clone(), routes.clone(), faults.clone()),
             watch: Watch::new(parts.clone(), contexts, routes.clone(), stop.clone()),
             provisioning: Provisioning::new(
                 parts.clone(),
@@ -267,7 +268,11 @@ impl World {
         Watch::new(parts, Arc::new(Minted), self.routes.clone(), self.stop.clone())
     }
     pub(crate) fn set_status(&self, status: TenantStatus) {
-        *self.routes.0.lock().expect("no panic while held") = Some(status);
+        self.routes.0.lock().expect("no panic while held").0 = Some(status);
+    }
+    /// Changes how many records the plan of every tenant allows.
+    pub(crate) fn set_records(&self, records: u64) {
+        self.routes.0.lock().expect("no panic while held").1 = Some(records);
     }
     pub(crate) async fn raw(&self, role: &str) -> PgConnection {
         PgConnection::connect(&moved(&self.servers.db.roles[role]["tenantry"], &self.database))
