@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod lint;
 pub mod migrate;
+pub mod once;
 pub mod outbox;
 
 mod conn;

@@ -1,7 +1,7 @@
 //! `tenantry-auth [run|migrate] [--config FILE]`
 
 use clap::{Parser, ValueEnum};
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 use tenantry_auth::{Config, wiring};
 
 #[derive(Parser)]
@@ -25,27 +25,15 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let config = Config::load(args.config.as_deref()).map_err(anyhow::Error::from);
-    let started = config.and_then(|config| Ok((tenantry_telemetry::init("auth", &config.telemetry)?, config)));
-    let (telemetry, config) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            // There is no log yet; if standard error is closed, the exit code must do.
-            drop(writeln!(std::io::stderr(), "{error:#}"));
-            return ExitCode::from(tenantry_config::EX_USAGE);
-        }
-    };
-    let done = match args.command {
-        Command::Run => wiring::run(&config).await,
-        Command::Migrate => wiring::migrate(&config).await,
-    };
-    if let Err(error) = &done {
-        tracing::error!(cause = format!("{error:#}"), "stopped");
-    }
-    telemetry.shutdown().await;
-    if done.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let loaded = Config::load(args.config.as_deref());
+    tenantry_server::process(
+        "auth",
+        loaded,
+        |config| &config.telemetry,
+        async |config: &Config| match args.command {
+            Command::Run => wiring::run(config).await,
+            Command::Migrate => wiring::migrate(config).await,
+        },
+    )
+    .await
 }

@@ -44,23 +44,15 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Some(Command::Run) | None => {}
     }
-    let config = match Config::load(cli.config.as_deref()) {
-        Ok(config) => config,
-        Err(error) => {
-            writeln!(std::io::stderr(), "{error}")?;
-            return Ok(ExitCode::from(error.exit_code()));
-        }
-    };
+    let loaded = Config::load(cli.config.as_deref());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let telemetry = tenantry_telemetry::init("gateway", &config.telemetry)?;
-        let served = run(&config).await;
-        if let Err(error) = &served {
-            tracing::error!(error = %anyhow::format_err!("{error}: {}", std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()), "stopped");
-        }
-        telemetry.shutdown().await;
-        Ok(if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    })
+    let work = async |config: &Config| run(config).await.map_err(anyhow::Error::from);
+    Ok(runtime.block_on(tenantry_server::process(
+        "gateway",
+        loaded,
+        |config| &config.telemetry,
+        work,
+    )))
 }
 
 fn print(output: Output) -> anyhow::Result<()> {

@@ -2,10 +2,11 @@
 //! that opens transactions and orders their steps.
 
 pub mod fleet;
-pub mod once;
 pub mod operations;
 pub mod policies;
 pub mod snapshots;
+
+pub use tenantry_db::once;
 
 use crate::{archive::Archive, metrics::Metrics, peers::Clients, store::Store};
 use std::sync::Arc;

@@ -6,7 +6,6 @@ pub mod exports;
 pub mod feature;
 pub mod imports;
 pub mod object_types;
-pub mod once;
 pub mod operations;
 pub mod provisioning;
 pub mod records;
@@ -15,6 +14,8 @@ pub mod restores;
 pub mod upload;
 pub mod violation;
 pub mod watch;
+
+pub use tenantry_db::once;
 
 use crate::store::{Store, cached::Cached};
 use std::{

@@ -16,21 +16,7 @@ use uuid::Uuid;
 
 /// The idempotency key of a request. `bare` is the request without it: what a repetition must agree with.
 fn once(method: &'static str, request_id: &str, bare: &impl Message) -> Result<Option<Once>> {
-    if request_id.is_empty() {
-        return Ok(None);
-    }
-    if request_id.len() > 128 || request_id.bytes().any(|b| !b.is_ascii_graphic()) {
-        return Err(Error::invalid_field(
-            "request_id",
-            "must be at most 128 visible ASCII characters, for example a UUID",
-        ));
-    }
-    let fingerprint = tenantry_crypto::token::sha256(&bare.encode_to_vec());
-    Ok(Some(Once {
-        method,
-        key: request_id.to_owned(),
-        fingerprint,
-    }))
+    Once::new("business", method, request_id, &bare.encode_to_vec())
 }
 
 /// `objectTypes/{type}`: a type that no type can be called is simply not there.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 fn once(key: &str, fingerprint: u8) -> Once {
     Once {
+        schema: "business",
         method: "test/Create",
         key: key.to_owned(),
         fingerprint: [fingerprint; 32],
