@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# check.sh: the chart and what is made from it. Lint, schema (right and wrong values), Kubernetes schemas of three versions (1.29, 1.30, 1.36), goldens,
-# policy, kustomize. Changes nothing; needs no cluster. To accept an intended change: k8s/render.sh, then read the difference.
+# check.sh: the chart and what is made from it. Lint, schema (right and wrong values), Kubernetes schemas of three versions (1.25, 1.30, 1.36), goldens,
+# policy, kustomize, make-secrets, what docker build is given. Changes nothing; needs no cluster. To accept an intended change: k8s/render.sh, then read
+# the difference.
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/dev/lib.sh"
 K8S=$ROOT/k8s
 "$DEV_DIR/tools.sh" --with-kube
@@ -35,6 +36,14 @@ refuse "/backup/store/url" --set backup.store.url=ftp://x
 refuse "/operator/email" --set operator.email=nobody
 refuse "/defaults/terminationGracePeriodSeconds" --set defaults.terminationGracePeriodSeconds=3
 refuse "secrets.data.registry.* is missing" --set secrets.create=true
+refuse "/defaults/autoscaling/customMetrics" --set defaults.autoscaling.customMetrics=maybe
+refuse "/defaults/shutdownDelaySeconds" --set defaults.shutdownDelaySeconds=6
+refuse "configMap or secret, not both" --set tls.ca.configMap=a,tls.ca.secret=b
+for proxy in ingress.example.org 10.0.0.256 10.0.0.0/33 10.0.0.1:80 1::2::3 ::1/129; do refuse "/gateway/trustedProxies" --set-json "gateway.trustedProxies=[\"$proxy\"]"; done
+refuse "/services/backup/serviceAccount" --set services.backup.serviceAccount.name=x
+refuse "snapshots would be lost" --set backup.persistence.enabled=false
+refuse "3 pods cannot share" --set services.backup.autoscaling.enabled=true
+refuse "2 pods cannot share" --set services.backup.replicas=2
 refuse "bootstrap.existingSecret" --set bootstrap.enabled=true
 refuse "parentRefs names the Gateway" --set gateway.httpRoute.enabled=true
 say "      $refused wrong settings refused"
@@ -50,10 +59,32 @@ for file in map(pathlib.Path, sys.argv[2:]):
     docs = [d for d in yaml.safe_load_all(file.read_text()) if d and "monitoring.coreos.com" not in d["apiVersion"] and "gateway.networking" not in d["apiVersion"]]
     (pathlib.Path(sys.argv[1]) / file.name).write_text(yaml.safe_dump_all(docs))
 P
-chart --kube-version 1.29.0 >"$T/1.29.yaml"
-chart --set bootstrap.enabled=true,bootstrap.existingSecret=x,gateway.ingress.enabled=true,gateway.service.type=LoadBalancer,gateway.service.externalTrafficPolicy=Local >"$T/all.yaml"
-quiet kubernetes-validate --strict --quiet -k 1.29 "$T/1.29.yaml"
-for v in 1.30 1.36; do quiet kubernetes-validate --strict --quiet -k $v "$T"/{default,minimal,production,all,kustomize-base,kustomize-dev,kustomize-production}.yaml; done
+chart --kube-version 1.25.0 >"$T/1.25.yaml"
+chart --set bootstrap.enabled=true,bootstrap.existingSecret=x,gateway.ingress.enabled=true,gateway.service.type=LoadBalancer,gateway.service.externalTrafficPolicy=Local,tls.ca.secret=x >"$T/all.yaml"
+quiet kubernetes-validate --strict --quiet -k 1.25 "$T"/{1.25,kustomize-base,kustomize-production}.yaml
+for v in 1.30 1.36; do quiet kubernetes-validate --strict --quiet -k $v "$T"/{default,no-adapter,minimal,cloud,production,all,kustomize-base,kustomize-dev,kustomize-production}.yaml; done
+
+step "kustomize: another image, another migration Job"
+# A Job's pods cannot be changed: with the name of the release before kubectl apply would fail.
+cp -r "$K8S/base" "$T/base" && mkdir "$T/overlay"
+job() { # IMAGE.. as kustomize writes it -> the Job's name
+  printf 'resources: [../base]\nimages: [{name: tenantry-monitoring, %s}]\n' "$1" >"$T/overlay/kustomization.yaml"
+  kubectl kustomize "$T/overlay" | awk '/^kind: /{job = $2 == "Job"} job && /^  name: /{print $2}'
+}
+for image in 'newTag: "0.1.0"' 'newTag: "0.2.0"' "digest: sha256:$(printf '%064d' 1)" 'newName: "r:5000/x", newTag: "0.1.0"'; do job "$image"; done >"$T/jobs"
+if [ "$(sort -u "$T/jobs" | wc -l)" != 4 ] || grep -qvE '^[a-z0-9-]{1,63}$' "$T/jobs"; then cat "$T/jobs" && die "four images, not four valid names"; fi
+
+step "make-secrets: only where git does not see it"
+secrets() { (cd "$1" && "$K8S/make-secrets.py" --postgres a --redis b --amqp c "$2"); }
+git init -q "$T/repo" && echo /made/ >"$T/repo/.gitignore" && mkdir "$T/outside"
+! secrets "$T/repo" keys >"$T/out" 2>&1 || die "root keys were written into a checkout"
+grep -q "not ignored" "$T/out" && [ ! -e "$T/repo/keys" ] || { cat "$T/out" && die "make-secrets refused for another reason, or too late"; }
+quiet secrets "$T/repo" made
+quiet secrets "$T/outside" keys
+[ ! -e "$ROOT/.git" ] || git -C "$ROOT" check-ignore -q made/secrets/root_key || die ".gitignore does not name made/"
+
+step "docker build's context"
+python "$K8S/policy/context.py" "$ROOT"
 
 step "policy"
 python "$K8S/policy/check.py" "$ROOT" "$K8S"/golden/*.yaml

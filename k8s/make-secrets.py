@@ -5,7 +5,7 @@ Makes random passwords and keys and writes, all 0600, in DIR: secrets.yaml (kube
 roles.sql (the psql variables of deploy/dev/bootstrap.sql); definitions.json (RabbitMQ) and users.acl (Redis).
 Passwords are kept in DIR/secrets: a second run with another host name changes no password.
 --plain writes unencrypted addresses, which services accept only with dev=true. Keep DIR/secrets/root_key safe: who has it
-and the database has everything, and without it every tenant's keys are lost.
+and the database has everything, and without it every tenant's keys are lost. DIR may be inside a git checkout only where git ignores it.
 """
 import argparse, base64, hashlib, json, os, pathlib, secrets, subprocess, sys
 
@@ -21,6 +21,22 @@ p.add_argument("--fullname", default="tenantry")
 p.add_argument("dir", type=pathlib.Path)
 args = p.parse_args()
 kept = args.dir / "secrets"
+
+
+def could_be_committed(directory):
+    """Inside a checkout, and git does not say that it is ignored; where git cannot be asked it does not say so."""
+    target = directory.resolve()
+    checkout = next((p for p in (target, *target.parents) if (p / ".git").exists()), None)
+    if checkout is None:
+        return False
+    try:
+        return subprocess.run(["git", "-C", checkout, "check-ignore", "-q", target / "secrets/root_key"], capture_output=True).returncode != 0
+    except FileNotFoundError:
+        return True
+
+
+if could_be_committed(args.dir):
+    sys.exit(f"{args.dir}: inside a git checkout and not ignored: root keys would be committed. Use made/ (it is ignored) or a directory elsewhere.")
 kept.mkdir(parents=True, exist_ok=True)
 
 

@@ -12,21 +12,27 @@ trap 'rm -rf "$T"' EXIT
 cp -r "$K8S" "$T/k8s"
 O=$T/k8s CHART=$T/k8s/chart
 
-mkdir -p "$CHART/files"/{rules,dashboards,bootstrap} "$O"/{base,golden,components/prometheus}
+mkdir -p "$CHART/files"/{rules,dashboards,bootstrap} "$O"/{base,golden,components/prometheus,components/requests-per-second}
 find "$CHART/files/rules" "$CHART/files/dashboards" "$CHART/files/bootstrap" "$O/base" "$O/golden" "$O/components" -type f -delete
 cp "$ROOT"/deploy/prometheus/rules/*.yaml "$CHART/files/rules/"
 cp "$ROOT"/deploy/grafana/*.json "$CHART/files/dashboards/"
 cp "$ROOT"/deploy/dev/{bootstrap,harden}.sql "$CHART/files/bootstrap/"
 
 # The same API versions on every machine, whatever helm was built with.
-template() { helm template tenantry "$CHART" --namespace tenantry --kube-version 1.33.0 "$@"; }
+bare() { helm template tenantry "$CHART" --namespace tenantry --kube-version 1.33.0 "$@"; }
+template() { bare --api-versions custom.metrics.k8s.io/v1beta1 "$@"; } # a cluster with a metrics adapter
 for f in "$O"/values/*.yaml; do template -f "$f" >"$O/golden/$(basename "$f")"; done
 template >"$O/golden/default.yaml"
+bare >"$O/golden/no-adapter.yaml"
 template --kube-version 1.20.0 >"$O/golden/old-server.yaml"
-template --set migrations.hook=false,tests.enabled=false >"$T/base.yaml"
-template --set migrations.hook=false,tests.enabled=false,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.dashboards.enabled=true >"$T/metrics.yaml"
-"$RUN/tools/kube/bin/python" "$K8S/split.py" "$T/base.yaml" "$O/base"
-"$RUN/tools/kube/bin/python" "$K8S/split.py" --only-new "$T/base.yaml" "$T/metrics.yaml" "$O/components/prometheus"
+plain=migrations.hook=false,tests.enabled=false
+bare --set $plain >"$T/base.yaml"
+bare --set $plain,defaults.autoscaling.customMetrics=true >"$T/requests.yaml"
+bare --set $plain,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.dashboards.enabled=true >"$T/metrics.yaml"
+split() { "$RUN/tools/kube/bin/python" "$K8S/split.py" "$@"; }
+split "$T/base.yaml" "$O/base"
+split --only-new "$T/base.yaml" "$T/metrics.yaml" "$O/components/prometheus"
+split --more-metrics "$T/base.yaml" "$T/requests.yaml" "$O/components/requests-per-second"
 for k in base overlays/dev overlays/production; do kubectl kustomize "$O/$k" >"$O/golden/kustomize-$(basename "$k").yaml"; done
 
 if [ "$check" = 1 ]; then

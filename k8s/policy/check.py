@@ -1,27 +1,15 @@
 #!/usr/bin/env python3
 """check.py ROOT RENDERED..: what must hold of every rendered chart, whatever the values: restricted pods, a budget, a network policy and
-probes for every Deployment, monitors that find their port, configuration keys that the services know, edges as in deploy/dev/config.sh.
-Prints every violation; exit code 1 if there is one. "minimal" in a file's name means: without autoscaling, budgets and policies."""
-import pathlib, re, subprocess, sys, tomllib, yaml
+probes for every Deployment, monitors that find their port and make the labels that rules select, configuration keys that the services
+know, edges as in deploy/dev/config.sh. Prints every violation; exit code 1 if there is one. "minimal" in a file's name means: without
+autoscaling, budgets and policies; NO_ADAPTER are renderings for a cluster without custom metrics."""
+import pathlib, re, subprocess, sys, yaml
+from base import ROOT, SERVICES, bad, count, kind, matches, need, part
+from metrics import adapter, memory, monitors, scaling
+from pods import proxies, roles, sides
+from settings import authorities, config_keys, effective, env_keys, leftovers
 
-ROOT = pathlib.Path(sys.argv[1])
-SERVICES = {"gateway": "gateway", "registry": "tenant-registry", "auth": "auth", "business": "business", "backup": "backup", "monitoring": "monitoring"}
-bad, count = [], 0
-
-
-def need(condition, where, what):
-    global count
-    count += 1
-    if not condition:
-        bad.append(f"{where}: {what}")
-
-
-def part(d):
-    return d["metadata"].get("labels", {}).get("app.kubernetes.io/component")
-
-
-def matches(selector, labels):
-    return all(labels.get(k) == v for k, v in (selector or {}).items())
+NO_ADAPTER = ("no-adapter", "kustomize-base", "kustomize-dev")
 
 
 def restricted(where, spec):
@@ -49,38 +37,6 @@ def restricted(where, spec):
             need(not re.search("PASSWORD|SECRET|TOKEN", e["name"]) or "valueFrom" in e, at, f"{e['name']} as plain text")
 
 
-def known_keys(service):
-    """Sections and keys of the service's commented defaults.toml, and of the sections that all share."""
-    text = (ROOT / "services" / SERVICES[service] / "src/defaults.toml").read_text()
-    shared = (ROOT / "libs/config/src/sections.rs").read_text() + (ROOT / "services" / SERVICES[service] / "src/config.rs").read_text()
-    keys = set(re.findall(r"^#?\s*([a-z0-9_]+)\s*=", text, re.M)) | set(re.findall(r"pub ([a-z0-9_]+):", shared))
-    sections = set(re.findall(r"^#?\s*\[([a-z0-9_.]+)\]", text, re.M)) | set(re.findall(r"^    pub ([a-z0-9_]+):", shared, re.M))
-    return keys, {s.split(".")[0] for s in sections}
-
-
-def config_keys(where, service, text):
-    keys, sections = known_keys(service)
-    need(not re.search(r"://[^/@\s]*:[^/@\s]*@", text), where, "a password in a ConfigMap")
-    for name, value in tomllib.loads(text).items():
-        if not isinstance(value, dict):
-            need(name in keys, where, f"{service} has no key {name}")
-            continue
-        need(name in sections, where, f"{service} has no section [{name}]")
-        for key, inner in value.items():
-            if name in ("services", "health") or isinstance(inner, dict):
-                continue
-            need(key in keys or key.removesuffix("_file") in keys, where, f"{service} has no key {name}.{key}")
-
-
-def env_keys(where, service, container):
-    keys, sections = known_keys(service)
-    for e in container.get("env", []):
-        if e["name"].startswith("TENANTRY__"):
-            path = e["name"][10:].lower().split("__")
-            need(path[-1].removesuffix("_file") in keys or path[-1] in keys, where, f"{service} has no key {'.'.join(path)}")
-            need(len(path) == 1 or path[0] in sections, where, f"{service} has no section [{path[0]}]")
-
-
 def calls():
     """Edges as the development environment has them."""
     script = 'source "$0"; for a in gateway registry auth business backup monitoring; do for b in auth registry business backup monitoring; do [ $a = $b ] || ! calls $a $b || echo $a $b; done; done'
@@ -98,6 +54,15 @@ def edges(where, docs):
     need(out == calls(), where, f"egress differs from calls() of deploy/dev/config.sh: {sorted(out ^ calls())}")
 
 
+def volumes(where, d, docs, hpas):
+    """True if a volume allows one pod only. Then there is one, and it is gone before the next one starts."""
+    claims = {v["persistentVolumeClaim"]["claimName"] for v in d["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in v}
+    once = [c for c in kind(docs, "PersistentVolumeClaim") if c["metadata"]["name"] in claims and "ReadWriteMany" not in c["spec"]["accessModes"]]
+    need(d["spec"]["strategy"]["type"] == ("Recreate" if once else "RollingUpdate"), where, f"strategy {d['spec']['strategy']['type']}")
+    need(not once or (d["spec"].get("replicas") == 1 and not hpas), where, "pods would share a volume of one node")
+    return bool(once)
+
+
 def deployment(where, d, docs, minimal):
     name, labels, spec = d["metadata"]["name"], d["spec"]["template"]["metadata"]["labels"], d["spec"]["template"]["spec"]
     need(d["spec"]["selector"]["matchLabels"].items() <= labels.items(), where, "selector")
@@ -105,31 +70,23 @@ def deployment(where, d, docs, minimal):
     main = spec["containers"][0]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         need(main.get(probe, {}).get("httpGet", {}).get("port") == "admin", where, f"no {probe}")
-    need("preStop" in main.get("lifecycle", {}) and spec["terminationGracePeriodSeconds"] >= 15, where, "no drain")
+    # No hook: what it would run is not in the image. The service itself waits, then drains, both within ten seconds.
+    need("lifecycle" not in main and effective(docs, spec, main)["listen"].get("shutdown_delay_seconds") == 5, where, "no delay before the drain")
+    need(spec["terminationGracePeriodSeconds"] >= 15, where, "killed while it drains")
     need("checksum/config" in d["spec"]["template"]["metadata"]["annotations"], where, "a changed configuration does not roll it")
     env_keys(where, part(d), main)
     need(any(x["kind"] == "ServiceAccount" and x["metadata"]["name"] == spec["serviceAccountName"] for x in docs), where, "service account")
+    hpas = [x for x in kind(docs, "HorizontalPodAutoscaler") if x["spec"]["scaleTargetRef"]["name"] == name]
+    alone = volumes(where, d, docs, hpas)
     if minimal:
         return
-    need(d["spec"].get("replicas") is None, where, "replicas are fixed beside an HPA")
-    need(any(x["kind"] == "HorizontalPodAutoscaler" and x["spec"]["scaleTargetRef"]["name"] == name and len(x["spec"]["metrics"]) >= 2 for x in docs), where, "no HPA on two metrics")
+    need((d["spec"].get("replicas") is None) == bool(hpas), where, "replicas are fixed beside an HPA")
+    need(len(hpas) == (0 if alone else 1), where, f"{len(hpas)} autoscalers")
+    for x in hpas:
+        scaling(where, x, where.split("/")[0] not in NO_ADAPTER)
     need(any(x["kind"] == "PodDisruptionBudget" and matches(x["spec"]["selector"]["matchLabels"], labels) for x in docs), where, "no disruption budget")
     need(any(x["kind"] == "NetworkPolicy" and matches(x["spec"]["podSelector"].get("matchLabels"), labels) and part(x) == part(d) for x in docs), where, "no network policy")
     need(len(spec.get("topologySpreadConstraints", [])) == 2, where, "not spread")
-
-
-def monitors(where, docs):
-    services = [d for d in docs if d["kind"] == "Service"]
-    for m in (d for d in docs if d["kind"] == "ServiceMonitor"):
-        found = [s for s in services if matches(m["spec"]["selector"]["matchLabels"], s["metadata"]["labels"])]
-        need(len(found) == 1, where, f"{m['metadata']['name']} selects {len(found)} services")
-        for end in m["spec"]["endpoints"]:
-            need(any(p["name"] == end["port"] for s in found for p in s["spec"]["ports"]), where, f"{m['metadata']['name']}: no port {end['port']}")
-    for s in services:
-        chosen = [d for d in docs if d["kind"] == "Deployment" and matches(s["spec"]["selector"], d["spec"]["template"]["metadata"]["labels"])]
-        named = {p["name"] for d in chosen for p in d["spec"]["template"]["spec"]["containers"][0]["ports"]}
-        need(len(chosen) == 1 and all(p["targetPort"] in named for p in s["spec"]["ports"]), where, f"service {s['metadata']['name']} leads nowhere")
-        need(s["spec"].get("clusterIP") == "None" or all(p["name"] != "admin" for p in s["spec"]["ports"]), where, "an admin port outside")
 
 
 for file in map(pathlib.Path, sys.argv[2:]):
@@ -148,11 +105,16 @@ for file in map(pathlib.Path, sys.argv[2:]):
             for key, text in d["data"].items():
                 if key.endswith(".toml"):
                     config_keys(f"{where}/{d['metadata']['name']}", part(d) if key == "config.toml" else key[:-5], text)
-        elif d["kind"] == "ServiceAccount":
-            need(d["automountServiceAccountToken"] is False, f"{where}/{part(d)}", "its account's token is mounted")
         need(d["kind"] not in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), where, "rights in the cluster")
     if not minimal:
         edges(where, docs)
     monitors(where, docs)
-print("\n".join(bad) or f"{count} assertions over {len(sys.argv) - 2} renderings hold")
+    memory(where, found)
+    leftovers(where, docs)
+    authorities(where, docs)
+    sides(where, docs)
+    roles(where, docs)
+    proxies(where, docs)
+adapter("prometheus-adapter")
+print("\n".join(bad) or f"{count[0]} assertions over {len(sys.argv) - 2} renderings hold")
 sys.exit(bool(bad))

@@ -1,6 +1,6 @@
 #!/bin/sh
-# helm test: signs in as the operator, makes two tenants, makes and reads a record in one, is refused in the other, deletes
-# both. Needs sh and curl. GATEWAY, BASE_DOMAIN, OPERATOR_HOST, OPERATOR_EMAIL, OPERATOR_PASSWORD come by the environment.
+# helm test: signs in as the operator, makes two tenants, makes and reads a record in one and takes a snapshot of it, is refused
+# in the other, deletes both. Needs sh and curl. GATEWAY, BASE_DOMAIN, OPERATOR_HOST, OPERATOR_EMAIL, OPERATOR_PASSWORD come by the environment.
 set -eu
 umask 077
 work=$(mktemp -d /tmp/test.XXXXXX)
@@ -24,16 +24,20 @@ echo "signed in as $OPERATOR_EMAIL"
 
 password=$(head -c 18 /dev/urandom | od -An -tx1 | tr -d ' \n')
 run=$(head -c 4 /dev/urandom | od -An -tx1 | tr -d ' \n')
+# finished HOST WHAT: waits for the operation in the last answer.
+finished() {
+  operation=$(field name) n=0
+  until grep -q '"done": *true' "$work/answer"; do
+    n=$((n + 1)) && [ "$n" -lt 60 ] || fail "$2 is not done after 60 s: $(cat "$work/answer")"
+    sleep 1
+    ok "$1" GET "/v1/$operation"
+  done
+}
 # tenant SLUG: onboards it and signs its owner in; the token is left in $owner.
 tenant() {
   token=$operator
   ok "$OPERATOR_HOST" POST "/v1/tenants?adminEmail=owner@$1.example&adminDisplayName=Test" "{\"slug\": \"$1\", \"displayName\": \"helm test\"}"
-  operation=$(field name) n=0
-  until grep -q '"done": *true' "$work/answer"; do
-    n=$((n + 1)) && [ "$n" -lt 60 ] || fail "$1 is not ready after 60 s: $(cat "$work/answer")"
-    sleep 1
-    ok "$OPERATOR_HOST" GET "/v1/$operation"
-  done
+  finished "$OPERATOR_HOST" "the onboarding of $1"
   link=$(field inviteUri)
   [ -n "$link" ] || fail "onboarding of $1 gave no invitation: $(cat "$work/answer")"
   token='' n=0
@@ -61,6 +65,11 @@ ok "$a.$BASE_DOMAIN" PATCH "/v1/$record" '{"fields": {"title": "changed"}}'
 ok "$a.$BASE_DOMAIN" GET "/v1/$record"
 [ "$(field title)" = changed ] || fail "the changed record reads $(cat "$work/answer")"
 echo "made, read and changed $record"
+
+ok "$a.$BASE_DOMAIN" POST /v1/snapshots '{}'
+finished "$a.$BASE_DOMAIN" "a snapshot"
+grep -q '"state": *"SNAPSHOT_STATE_READY"' "$work/answer" || fail "the snapshot ended as $(cat "$work/answer")"
+echo "took a snapshot"
 
 token=$b_token
 call "$b.$BASE_DOMAIN" GET "/v1/$record"

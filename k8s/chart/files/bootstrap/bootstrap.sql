@@ -6,6 +6,18 @@
 SET client_min_messages = warning;
 SET password_encryption = 'scram-sha-256';
 
+-- CREATEROLE and CREATEDB, the most that a managed server gives, are not enough: what harden.sql takes from PUBLIC belongs to the
+-- superuser, nobody else's REVOKE has an effect, and the services refuse to serve from a database where it was not taken. Better to
+-- stop here, before anything is made, than after half of it.
+DO $$
+BEGIN
+  IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+    RAISE EXCEPTION 'bootstrap.sql needs a superuser, and % is none: nothing was changed', current_user
+      USING DETAIL = 'It revokes functions of pg_catalog and CONNECT on postgres and template1 from PUBLIC; a server without a superuser cannot do that.',
+            HINT = 'Run it as the superuser of a server of your own or of an operator in the cluster: docs/kubernetes.md, "PostgreSQL".';
+  END IF;
+END $$;
+
 -- Roles. The owner cannot log in; tenantry_ddl reaches it by SET ROLE; a service role owns nothing and is a member of nothing.
 SELECT format('CREATE ROLE %I', r) FROM unnest(ARRAY['tenantry_owner', 'tenantry_ddl',
     'tenantry_registry', 'tenantry_registry_sys', 'tenantry_auth', 'tenantry_auth_sys',
@@ -46,6 +58,10 @@ GRANT CONNECT ON DATABASE tenantry TO tenantry_ddl, tenantry_registry, tenantry_
     tenantry_backup, tenantry_backup_sys, tenantry_monitoring, tenantry_monitoring_sys;
 -- Auth installs and retires verification keys in the data database through one definer function; it has no table there.
 GRANT CONNECT ON DATABASE tenantry_data TO tenantry_ddl, tenantry_business, tenantry_business_sys, tenantry_auth, tenantry_auth_sys;
+
+-- A bound parameter may be a signed context: it must not reach a log. The services refuse to serve where it could.
+SELECT format('ALTER DATABASE %I SET %s = 0', d, s)
+  FROM unnest(ARRAY['tenantry', 'tenantry_data']) AS d, unnest(ARRAY['log_parameter_max_length', 'log_parameter_max_length_on_error']) AS s \gexec
 
 \connect tenantry
 \ir harden.sql

@@ -8,6 +8,7 @@
 {{- $_ := set $config "telemetry" (dict "log" $v.telemetry.log "format" $v.telemetry.format "otlp_endpoint" $v.telemetry.otlpEndpoint) }}
 {{- $listen := dict "admin" $admin }}
 {{- $_ := set $listen (ternary "public" "grpc" (eq .component "gateway")) (printf "0.0.0.0:%v" $fact.port) }}
+{{- if eq .purpose "run" }}{{- $_ := set $listen "shutdown_delay_seconds" .settings.shutdownDelaySeconds }}{{ end }}
 {{- $_ := set $config "listen" $listen }}
 {{- range $fact.peers }}
 {{- $peer := dict "ctx" $.ctx "component" . }}

@@ -2,8 +2,8 @@
 {{- $settings := include "tenantry.settings" . | fromYaml }}
 {{- $in := merge (dict "settings" $settings "purpose" "run") . }}
 {{- $fact := include "tenantry.fact" . | fromYaml }}
-{{- $modern := semverCompare ">=1.30-0" .ctx.Capabilities.KubeVersion.Version }}
 {{- $volume := and (eq .component "backup") (not .ctx.Values.backup.store.url) }}
+{{- if $volume }}{{ include "tenantry.snapshotsFit" $in }}{{ end }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -15,8 +15,13 @@ spec:
   revisionHistoryLimit: 5
   minReadySeconds: 3
   strategy:
+    {{- if and $volume .ctx.Values.backup.persistence.enabled (not (has "ReadWriteMany" .ctx.Values.backup.persistence.accessModes)) }}
+    # The new pod could wait on another node for the volume that the old one holds.
+    type: Recreate
+    {{- else }}
     type: RollingUpdate
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+    {{- end }}
   selector:
     matchLabels:
       {{- include "tenantry.selector" . | nindent 6 }}
@@ -68,8 +73,9 @@ spec:
           image: {{ include "tenantry.image" $in }}
           imagePullPolicy: {{ .ctx.Values.image.pullPolicy }}
           args: [run, --config, /etc/tenantry/config/config.toml]
-          {{- if or $settings.env $settings.extraEnv }}
+          {{- if or $settings.env $settings.extraEnv (include "tenantry.ca" .ctx) }}
           env:
+            {{- with include "tenantry.caEnv" .ctx | trim }}{{ . | nindent 12 }}{{ end }}
             {{- range $name, $value := $settings.env }}
             - {name: {{ $name }}, value: {{ $value | quote }}}
             {{- end }}
@@ -101,18 +107,11 @@ spec:
             periodSeconds: 10
             timeoutSeconds: 3
             failureThreshold: 3
-          lifecycle:
-            preStop:
-              {{- if $modern }}
-              sleep: {seconds: {{ $settings.preStopSeconds }}}
-              {{- else }}
-              # An image without "sleep" is only stopped a little earlier.
-              exec: {command: [sleep, {{ $settings.preStopSeconds | quote }}]}
-              {{- end }}
           volumeMounts:
             - {name: config, mountPath: /etc/tenantry/config, readOnly: true}
             - {name: secrets, mountPath: /etc/tenantry/secrets, readOnly: true}
             - {name: tmp, mountPath: /tmp}
+            {{- with include "tenantry.caMount" .ctx | trim }}{{ . | nindent 12 }}{{ end }}
             {{- if $volume }}
             - {name: snapshots, mountPath: /var/lib/tenantry/snapshots}
             {{- end }}
@@ -126,6 +125,7 @@ spec:
             {{- include "tenantry.secretVolume" $in | nindent 12 }}
         - name: tmp
           emptyDir: {sizeLimit: 1Gi}
+        {{- with include "tenantry.caVolume" .ctx | trim }}{{ . | nindent 8 }}{{ end }}
         {{- if $volume }}
         - name: snapshots
           {{- if .ctx.Values.backup.persistence.enabled }}

@@ -73,3 +73,16 @@ monitoring:
 {{- end }}
 {{- define "tenantry.adminPort" -}}9001{{- end }}
 {{- define "tenantry.migrated" -}}{{ list "registry" "auth" "business" "backup" "monitoring" | toJson }}{{- end }}
+
+{{- /* Snapshots on a volume: refused where pods would lose them or wait for each other's volume for ever. */ -}}
+{{- define "tenantry.snapshotsFit" -}}
+{{- $p := .ctx.Values.backup.persistence }}
+{{- $a := .settings.autoscaling }}
+{{- $pods := ternary $a.maxReplicas .settings.replicas $a.enabled | int }}
+{{- if and (not $p.enabled) (not .ctx.Values.dev) }}
+{{- fail "backup.persistence.enabled is false and backup.store.url is empty: snapshots would be lost with their pod. Set backup.store.url to s3://bucket/prefix (recommended), or backup.persistence.enabled=true, or dev=true for a trial" }}
+{{- end }}
+{{- if and $p.enabled (gt $pods 1) (not (has "ReadWriteMany" $p.accessModes)) }}
+{{- fail (printf "backup: %d pods cannot share a volume that is %s. Set backup.store.url to s3://bucket/prefix (recommended), or backup.persistence.accessModes=[ReadWriteMany], or keep services.backup.replicas=1 with services.backup.autoscaling.enabled=false" $pods (join "," $p.accessModes)) }}
+{{- end }}
+{{- end }}

@@ -1,10 +1,10 @@
 {{- /* Migrations: one Job, the services one after the other, in the order of deploy/dev/services.sh. */ -}}
 {{- define "tenantry.migrateHash" -}}
-{{- $all := list }}
+{{- $all := list (include "tenantry.migrateTemplate" .) }}
 {{- range include "tenantry.migrated" . | fromJsonArray }}
 {{- $in := dict "ctx" $ "component" . "purpose" "migrate" }}
 {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
-{{- $all = append $all (list (include "tenantry.image" $in) (include "tenantry.config" $in)) }}
+{{- $all = append $all (include "tenantry.config" $in) }}
 {{- end }}
 {{- $all | toJson | sha256sum | trunc 8 }}
 {{- end }}
@@ -56,6 +56,14 @@ data:
   image: {{ include "tenantry.image" . }}
   imagePullPolicy: {{ .ctx.Values.image.pullPolicy }}
   args: [migrate, --config, /etc/tenantry/config/{{ .component }}.toml]
+  {{- if or $m.env $m.extraEnv (include "tenantry.ca" .ctx) }}
+  env:
+    {{- with include "tenantry.caEnv" .ctx | trim }}{{ . | nindent 4 }}{{ end }}
+    {{- range $name, $value := $m.env }}
+    - {name: {{ $name }}, value: {{ $value | quote }}}
+    {{- end }}
+    {{- with $m.extraEnv }}{{ toYaml . | nindent 4 }}{{ end }}
+  {{- end }}
   {{- with .settings.extraEnvFrom }}
   envFrom: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -67,12 +75,13 @@ data:
     - {name: config, mountPath: /etc/tenantry/config, readOnly: true}
     - {name: secrets-{{ .component }}, mountPath: /etc/tenantry/secrets, readOnly: true}
     - {name: tmp, mountPath: /tmp}
+    {{- with include "tenantry.caMount" .ctx | trim }}{{ . | nindent 4 }}{{ end }}
+    {{- with $m.extraVolumeMounts }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}
 
 {{- define "tenantry.migrateJob" -}}
 {{- $m := .Values.migrations }}
 {{- $me := dict "ctx" . "component" "migrate" }}
-{{- $order := include "tenantry.migrated" . | fromJsonArray }}
 apiVersion: batch/v1
 kind: Job
 metadata:
@@ -89,37 +98,52 @@ spec:
   ttlSecondsAfterFinished: 86400
   {{- end }}
   template:
-    metadata:
-      labels:
-        {{- include "tenantry.selector" $me | nindent 8 }}
-        app.kubernetes.io/part-of: tenantry
-    spec:
-      restartPolicy: Never
-      {{- include "tenantry.podSecurity" . | nindent 6 }}
-      {{- include "tenantry.pullSecrets" . | indent 6 }}
-      initContainers:
-        {{- range initial $order }}
-        {{- $in := dict "ctx" $ "component" . "purpose" "migrate" }}
-        {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
-        {{- include "tenantry.migrateContainer" $in | nindent 8 }}
-        {{- end }}
-      containers:
-        {{- $in := dict "ctx" . "component" (last $order) "purpose" "migrate" }}
-        {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
-        {{- include "tenantry.migrateContainer" $in | nindent 8 }}
-      volumes:
-        - name: config
-          configMap: {name: {{ include "tenantry.name" $me }}}
-        - name: tmp
-          emptyDir: {}
-        {{- range $order }}
-        {{- $in := dict "ctx" $ "component" . "purpose" "migrate" }}
-        {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
-        {{- if and $.Values.secrets.create $m.hook }}
-        {{- $_ := set $in "secretName" (printf "%s-migrate-secrets" (include "tenantry.name" $in)) }}
-        {{- end }}
-        - name: secrets-{{ . }}
-          secret:
-            {{- include "tenantry.secretVolume" $in | nindent 12 }}
-        {{- end }}
+    {{- include "tenantry.migrateTemplate" . | nindent 4 }}
+{{- end }}
+
+{{- define "tenantry.migrateTemplate" -}}
+{{- $m := .Values.migrations }}
+{{- $me := dict "ctx" . "component" "migrate" }}
+{{- $order := include "tenantry.migrated" . | fromJsonArray }}
+{{- $in := dict "ctx" . "own" $m }}
+metadata:
+  labels:
+    {{- include "tenantry.selector" $me | nindent 4 }}
+    app.kubernetes.io/part-of: tenantry
+    {{- with include "tenantry.sideLabels" $in | trim }}{{ . | nindent 4 }}{{ end }}
+  {{- with $m.podAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  restartPolicy: Never
+  {{- include "tenantry.podSecurity" . | nindent 2 }}
+  {{- include "tenantry.pullSecrets" . | indent 2 }}
+  {{- with include "tenantry.sidePlace" $in | trim }}{{ . | nindent 2 }}{{ end }}
+  initContainers:
+    {{- range initial $order }}
+    {{- $in := dict "ctx" $ "component" . "purpose" "migrate" }}
+    {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
+    {{- include "tenantry.migrateContainer" $in | nindent 4 }}
+    {{- end }}
+  containers:
+    {{- $in := dict "ctx" . "component" (last $order) "purpose" "migrate" }}
+    {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
+    {{- include "tenantry.migrateContainer" $in | nindent 4 }}
+  volumes:
+    - name: config
+      configMap: {name: {{ include "tenantry.name" $me }}}
+    - name: tmp
+      emptyDir: {}
+    {{- with include "tenantry.caVolume" . | trim }}{{ . | nindent 4 }}{{ end }}
+    {{- range $order }}
+    {{- $in := dict "ctx" $ "component" . "purpose" "migrate" }}
+    {{- $_ := set $in "settings" (include "tenantry.settings" $in | fromYaml) }}
+    {{- if and $.Values.secrets.create $m.hook }}
+    {{- $_ := set $in "secretName" (printf "%s-migrate-secrets" (include "tenantry.name" $in)) }}
+    {{- end }}
+    - name: secrets-{{ . }}
+      secret:
+        {{- include "tenantry.secretVolume" $in | nindent 8 }}
+    {{- end }}
+    {{- with $m.extraVolumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}

@@ -119,6 +119,10 @@ spec:
     {{- include "tenantry.egressTo" (index $np .) | nindent 4 }}
     {{- end }}
     {{- end }}
+    {{- $store := .ctx.Values.backup.store }}
+    {{- if and (eq .component "backup") (hasPrefix "s3://" $store.url) (not $store.credentials) }}
+    {{- include "tenantry.egressTo" $np.instanceMetadata | nindent 4 }}
+    {{- end }}
     {{- with .ctx.Values.telemetry.otlpEndpoint }}
     {{- include "tenantry.egressTo" $np.otlp | nindent 4 }}
     {{- end }}

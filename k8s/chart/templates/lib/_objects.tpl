@@ -4,6 +4,9 @@ apiVersion: v1
 kind: ServiceAccount
 metadata:
   {{- include "tenantry.meta" . | nindent 2 }}
+  {{- with (include "tenantry.settings" . | fromYaml).serviceAccount.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 automountServiceAccountToken: false
 {{- end }}
 
@@ -62,6 +65,8 @@ spec:
       path: /metrics
       interval: {{ $m.interval }}
       relabelings:
+        # The operator would make it the Service's name; rules, dashboards and the adapter go by one job and by service.
+        - {targetLabel: job, replacement: tenantry}
         - {targetLabel: service, replacement: {{ .component }}}
 {{- end }}
 {{- end }}

@@ -1,4 +1,10 @@
 {{- /* Horizontal pod autoscaler and disruption budget. Old servers have only the beta versions; the fields are the same. */ -}}
+{{- /* Whether the cluster serves custom metrics: an HPA with one metric that it cannot read never scales down. */ -}}
+{{- define "tenantry.customMetrics" -}}
+{{- $served := or (.ctx.Capabilities.APIVersions.Has "custom.metrics.k8s.io/v1beta1") (.ctx.Capabilities.APIVersions.Has "custom.metrics.k8s.io/v1beta2") }}
+{{- if eq (toString .wanted) "auto" }}{{ $served }}{{ else }}{{ .wanted }}{{ end }}
+{{- end }}
+
 {{- define "tenantry.hpa" -}}
 {{- $a := (include "tenantry.settings" . | fromYaml).autoscaling }}
 {{- if $a.enabled }}
@@ -14,13 +20,13 @@ spec:
     name: {{ include "tenantry.name" . }}
   minReplicas: {{ $a.minReplicas }}
   maxReplicas: {{ $a.maxReplicas }}
-  # The largest answer wins.
+  # The largest answer wins to scale up; to scale down every metric must be readable.
   metrics:
     - type: Resource
       resource:
         name: cpu
         target: {type: Utilization, averageUtilization: {{ $a.cpuPercent }}}
-    {{- if $a.requestsPerSecond }}
+    {{- if and $a.requestsPerSecond (eq (include "tenantry.customMetrics" (dict "ctx" .ctx "wanted" $a.customMetrics)) "true") }}
     - type: Pods
       pods:
         metric: {name: tenantry_requests_per_second}
