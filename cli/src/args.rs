@@ -14,7 +14,8 @@ Examples:
   tenantctl --tenant acme records list tickets --filter 'status = \"open\"' --limit 10
   tenantctl -o json plans list | jq '.[].name'
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 limit reached, 124 timed out.
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 limit reached, 124 timed out,
+130 interrupted.
 Passwords come from a prompt, stdin or a file, API keys from a file or TENANTCTL_API_KEY, never from the command line.";
 
 /// Operates Tenantry: tenants, plans and the platform for operators; members, data, backups and usage for tenants.
@@ -58,59 +59,106 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  tenantctl whoami\n  tenantctl --context acme whoami -o json")]
     Whoami,
     /// The sessions that are kept
-    #[command(subcommand, alias = "contexts")]
+    #[command(
+        subcommand,
+        alias = "contexts",
+        after_help = "Examples:\n  tenantctl context list\n  tenantctl context use acme"
+    )]
     Context(contexts::ContextCommand),
     /// Customer organisations (operators)
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl tenants list --limit 20\n  tenantctl tenants create initech --plan team --admin-email owner@initech.example\n  tenantctl tenants suspend initech --reason 'unpaid invoice'"
+    )]
     Tenants(tenants::TenantsCommand),
     /// What tenants may use (changed by operators)
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl plans list -o wide\n  tenantctl plans update small --records 20000"
+    )]
     Plans(plans::PlansCommand),
     /// Custom domains of a tenant
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl domains create help.acme.example\n  tenantctl domains list"
+    )]
     Domains(domains::DomainsCommand),
     /// Name, colour and theme of a tenant's pages
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl branding set --draft --primary-color '#0b6e4f'\n  tenantctl branding publish"
+    )]
     Branding(branding::BrandingCommand),
     /// Members of a tenant
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl members invite mia@acme.example --role member\n  tenantctl members list"
+    )]
     Members(members::MembersCommand),
     /// Signed-in browsers and clients
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl sessions list\n  tenantctl sessions revoke-others"
+    )]
     Sessions(sessions::SessionsCommand),
     /// API keys for programs
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl keys create nightly --scope records.read --secret-file acme.key\n  tenantctl keys list"
+    )]
     Keys(keys::KeysCommand),
     /// Object types of a tenant
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl types create parts --field sku:string:required,unique,max=40\n  tenantctl types get parts"
+    )]
     Types(types::TypesCommand),
     /// Records of a tenant
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl records list tickets --filter 'status = \"open\"' --limit 5\n  tenantctl records create parts --set sku=B-1 --set price=9.50"
+    )]
     Records(records::RecordsCommand),
     /// Import a CSV file as records
     Import(import::ImportArgs),
     /// Export the records of a type
     Export(export::ExportArgs),
     /// Snapshots of a tenant's data, restores and the backup policy
-    #[command(subcommand, alias = "snapshots")]
+    #[command(
+        subcommand,
+        alias = "snapshots",
+        after_help = "Examples:\n  tenantctl backups create --description 'before the migration'\n  tenantctl backups list --limit 10"
+    )]
     Backups(backups::BackupsCommand),
     /// Long-running operations of all services
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl operations list\n  tenantctl operations wait operations/business-0193a1b2-0000-7000-8000-000000000000"
+    )]
     Operations(operations::OperationsCommand),
     /// What was used, and the quotas of the plan
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl usage get --last 6h\n  tenantctl --tenant operator usage tenants --last 1h"
+    )]
     Usage(usage::UsageCommand),
     /// The services of the platform and whether they are ready (operators)
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tenantctl --tenant operator services list")]
     Services(fleet::ServicesCommand),
     /// Alerts of the platform (operators)
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tenantctl --tenant operator alerts list")]
     Alerts(fleet::AlertsCommand),
     /// What happened on the platform (operators)
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tenantctl --tenant operator events list --limit 20"
+    )]
     Events(fleet::EventsCommand),
     /// The example tenants
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tenantctl example load --world .run/dev/world.json"
+    )]
     Example(example::ExampleCommand),
     /// Print the completions of a shell
     Completion(generate::CompletionArgs),
@@ -153,9 +201,7 @@ mod tests {
     fn every_command_has_an_example() {
         fn check(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
-            if command.has_subcommands() {
-                return command.get_subcommands().for_each(|sub| check(sub, &path));
-            }
+            command.get_subcommands().for_each(|sub| check(sub, &path));
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(
                 help.contains("Example") && help.contains("tenantctl"),

@@ -7,15 +7,15 @@ use crate::{
     http::Call,
     operations::{self, Wait},
     output::{Column, bytes, text, time, word},
-    resource::{Resource, Session, given},
+    resource::{Limit, Resource, Session, given},
 };
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 const SNAPSHOTS: Resource = Resource {
     path: "/v1/snapshots",
     items: "snapshots",
-    collection: "snapshots",
+    shape: "snapshots/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -34,7 +34,7 @@ const COLUMNS: &[Column] = &[
 const FLEET: Resource = Resource {
     path: "/v1/platform/backups",
     items: "tenantBackups",
-    collection: "tenants",
+    shape: "tenants/*",
     columns: &[
         text("TENANT", "/slug"),
         time("LAST SNAPSHOT", "/lastSnapshotTime"),
@@ -53,9 +53,8 @@ pub(crate) enum BackupsCommand {
     /// Snapshots, newest first
     #[command(after_help = "Example:\n  tenantctl backups list --limit 10")]
     List {
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// One snapshot with its records by type
     #[command(after_help = "Example:\n  tenantctl backups get snapshots/0193a1b2-0000-7000-8000-000000000000")]
@@ -97,25 +96,28 @@ pub(crate) enum BackupsCommand {
         confirm: Confirm,
     },
     /// When snapshots are taken by themselves and how long they are kept
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  tenantctl backups policy get\n  tenantctl backups policy set --schedule '0 3 * * *' --keep-days 30"
+    )]
     Policy(PolicyCommand),
     /// The state of all tenants' backups (operators)
     #[command(after_help = "Example:\n  tenantctl --tenant operator backups fleet")]
     Fleet {
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
 }
 
 /// `tenantctl backups restore`
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("to").required(true).args(["in_place", "new_tenant"]))]
 pub(crate) struct RestoreArgs {
     /// `snapshots/ID`
     #[arg(value_name = "SNAPSHOT")]
     name: String,
     /// Replace the present data; a snapshot of it is taken first
-    #[arg(long, required_unless_present = "new_tenant", conflicts_with = "new_tenant")]
+    #[arg(long)]
     in_place: bool,
     /// Short name of the new tenant; you are invited as its owner
     #[arg(long, value_name = "SLUG")]
@@ -166,10 +168,11 @@ pub(crate) async fn run(globals: &Globals, command: BackupsCommand) -> Result<()
             start(&session, SNAPSHOTS.path, &body, &wait).await
         }
         BackupsCommand::Verify { name, wait } => {
-            start(&session, &SNAPSHOTS.at(&name, ":verify"), &json!({}), &wait).await
+            start(&session, &SNAPSHOTS.at(&name, ":verify")?, &json!({}), &wait).await
         }
         BackupsCommand::Restore(args) => restore(&session, &args).await,
         BackupsCommand::Delete { name, confirm } => {
+            SNAPSHOTS.at(&name, "")?; // before anybody is asked
             confirm.ask(&format!("{name} will be removed for good."), &name)?;
             session.delete(&SNAPSHOTS, &name, &[]).await
         }
@@ -192,6 +195,7 @@ pub(crate) async fn run(globals: &Globals, command: BackupsCommand) -> Result<()
 }
 
 async fn restore(session: &Session, args: &RestoreArgs) -> Result<(), Failure> {
+    let path = SNAPSHOTS.at(&args.name, ":restore")?;
     let body = match &args.new_tenant {
         Some(slug) => json!({"newTenant": {"slug": slug, "displayName": args.display_name}}),
         None => {
@@ -201,7 +205,7 @@ async fn restore(session: &Session, args: &RestoreArgs) -> Result<(), Failure> {
             json!({"inPlace": true})
         }
     };
-    start(session, &SNAPSHOTS.at(&args.name, ":restore"), &body, &args.wait).await
+    start(session, &path, &body, &args.wait).await
 }
 
 async fn start(session: &Session, path: &str, body: &serde_json::Value, wait: &Wait) -> Result<(), Failure> {

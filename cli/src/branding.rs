@@ -5,7 +5,7 @@ use crate::{
     args::Globals,
     http::Call,
     output::{Column, text, time, word},
-    resource::{Resource, Session, given},
+    resource::{Limit, Resource, Session, given},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 const REVISIONS: Resource = Resource {
     path: "/v1/branding/revisions",
     items: "brandingRevisions",
-    collection: "branding",
+    shape: "branding/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -53,9 +53,8 @@ pub(crate) enum BrandingCommand {
     /// What was published, newest first
     #[command(after_help = "Example:\n  tenantctl branding history --limit 5")]
     History {
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// Publish the values of an earlier revision again
     #[command(after_help = "Example:\n  tenantctl branding rollback 3")]

@@ -20,8 +20,15 @@ impl Confirm {
         if self.yes {
             return Ok(());
         }
+        Self::ask_for(what, name, "--yes")
+    }
+    /// Goes on if the person types `name`; `--yes` is not enough. Who cannot be asked is told of `option`.
+    ///
+    /// # Errors
+    /// As [`Confirm::ask`].
+    pub(crate) fn ask_for(what: &str, name: &str, option: &str) -> Result<(), Failure> {
         let typed = text::line_from_prompt(&format!("{what}\nType {name} to confirm: "))?;
-        let typed = typed.ok_or_else(|| Failure::usage(format!("{what} Confirm it with --yes.")))?;
+        let typed = typed.ok_or_else(|| Failure::usage(format!("{what} Confirm it with {option}.")))?;
         if typed.trim() == name {
             Ok(())
         } else {

@@ -1,7 +1,7 @@
 //! Contexts: signed-in sessions in one file, 0600, under the user's configuration directory. Every change happens under
 //! a lock: a refresh token works once, so two processes must not use the same one.
 
-use crate::{Exit, Failure, args::Globals, host, output};
+use crate::{Exit, Failure, args::Globals, files::Fresh, host, output};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -238,16 +238,31 @@ pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
 /// # Errors
 /// Where it cannot be written.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let new = path.with_extension("new");
-    let failed = |error: std::io::Error| Failure::other(format!("{}: {error}", new.display()));
-    let removed = fs::remove_file(&new);
-    drop(removed); // whatever was left there, with whatever mode
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(failed)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)
+    let failed = |error: std::io::Error| Failure::other(format!("{}: {error}", path.display()));
+    let fresh = Fresh::beside(path, 0o600).map_err(failed)?;
+    fresh.file().write_all(content).map_err(failed)?;
+    fresh.replace(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use tenantry_kernel::{Ids, SystemIds};
+
+    #[test]
+    fn a_private_file_leaves_its_neighbours_alone() {
+        let folder = std::env::temp_dir().join(format!("tenantctl-{}", SystemIds.new_v7()));
+        fs::create_dir_all(&folder).unwrap();
+        let (path, neighbour) = (folder.join("contexts.json"), folder.join("contexts.new"));
+        fs::write(&neighbour, "mine").unwrap();
+        for content in ["one", "two"] {
+            write_private(&path, content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

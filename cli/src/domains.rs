@@ -6,7 +6,7 @@ use crate::{
     confirm::Confirm,
     http::Call,
     output::{self, Column, text, time, word},
-    resource::{Resource, Session},
+    resource::{Limit, Resource, Session},
     text as paths,
 };
 use clap::Subcommand;
@@ -15,7 +15,7 @@ use serde_json::json;
 const DOMAINS: Resource = Resource {
     path: "/v1/domains",
     items: "domains",
-    collection: "domains",
+    shape: "domains/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -42,7 +42,8 @@ pub(crate) enum DomainsCommand {
         #[arg(value_name = "DOMAIN")]
         name: String,
     },
-    /// Check the TXT record of a tenant's domain and put it into service (operators)
+    /// Put a tenant's domain into service (operators). Nothing is looked up: compare first, `dig +short TXT
+    /// _tenantry-verify.DOMAIN`, with the TXT VALUE of `domains list TENANT`
     #[command(after_help = "Example:\n  tenantctl domains verify acme help.acme.example")]
     Verify {
         /// Slug or id of the tenant
@@ -70,10 +71,10 @@ pub(crate) enum DomainsCommand {
 pub(crate) async fn run(globals: &Globals, command: DomainsCommand) -> Result<(), Failure> {
     let session = Session::open(globals)?;
     match command {
-        DomainsCommand::List { of: None } => session.list(&DOMAINS, &[], 0).await,
+        DomainsCommand::List { of: None } => session.list(&DOMAINS, &[], Limit::ALL).await,
         DomainsCommand::List { of: Some(tenant) } => {
-            let path = format!("/v1/{}:listDomains", paths::resource("tenants", &tenant));
-            let domains = session.api.list(&path, DOMAINS.items, &[], 0).await?;
+            let path = format!("/v1/{}:listDomains", paths::resource("tenants/*", &tenant)?);
+            let domains = session.api.list(&path, DOMAINS.items, &[]).await?;
             session.output.list(DOMAINS.columns, &domains)
         }
         DomainsCommand::Create { name } => {
@@ -92,12 +93,13 @@ pub(crate) async fn run(globals: &Globals, command: DomainsCommand) -> Result<()
             let domain = name.strip_prefix("domains/").unwrap_or(&name);
             let path = format!(
                 "/v1/{}/domains/{}:verify",
-                paths::resource("tenants", &of),
-                paths::segment(domain)
+                paths::resource("tenants/*", &of)?,
+                paths::segment(domain)?
             );
             session.send(Call::post(&path, &json!({}))).await
         }
         DomainsCommand::Delete { name, confirm } => {
+            DOMAINS.at(&name, "")?; // before anybody is asked
             confirm.ask(&format!("{name} will no longer reach this tenant."), &name)?;
             session.delete(&DOMAINS, &name, &[]).await
         }

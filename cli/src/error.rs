@@ -22,6 +22,8 @@ pub enum Exit {
     Quota,
     /// It took too long; whether it took effect is not known.
     Timeout,
+    /// A person or the system has stopped it.
+    Interrupted,
 }
 
 impl Exit {
@@ -37,6 +39,7 @@ impl Exit {
             Self::Conflict => 5,
             Self::Quota => 6,
             Self::Timeout => 124,
+            Self::Interrupted => 130,
         }
     }
 
@@ -75,6 +78,8 @@ pub struct Failure {
     reason: String,
     details: Vec<String>,
     request_id: String,
+    scope: Box<str>,
+    passing: bool,
 }
 
 impl Failure {
@@ -86,7 +91,14 @@ impl Failure {
             reason: String::new(),
             details: Vec::new(),
             request_id: String::new(),
+            scope: Box::default(),
+            passing: false,
         }
+    }
+    /// The reader of stdout went away (`| head`): it has what it wanted, and nobody is to be told of it.
+    #[must_use]
+    pub fn reader_gone() -> Self {
+        Self::new(Exit::Ok, "nobody reads this any more")
     }
     /// Without a code of its own.
     pub fn other(message: impl Into<String>) -> Self {
@@ -120,6 +132,8 @@ impl Failure {
         failure.reason = text("reason");
         failure.request_id = text("request_id");
         failure.details = violations(&problem["violations"]);
+        failure.scope = problem["metadata"]["scope"].as_str().unwrap_or_default().into();
+        failure.passing = status >= 500 || matches!(status, 408 | 429);
         failure
     }
     /// From `google.rpc.Status`, the error of an operation.
@@ -135,6 +149,20 @@ impl Failure {
         }
         failure
     }
+    /// Says which scope an API key would need for this.
+    #[must_use]
+    pub fn of_api_key(mut self) -> Self {
+        if !self.scope.is_empty() {
+            self.details
+                .push(format!("an API key needs the scope {} for this", self.scope));
+        }
+        self
+    }
+    /// Whether the same may succeed a little later: the server is away or has too much to do.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
     /// Says what was being done.
     #[must_use]
     pub fn during(mut self, what: &str) -> Self {
@@ -145,6 +173,11 @@ impl Failure {
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.exit
+    }
+    /// What is wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
     /// `ErrorInfo.reason`, empty where the server gave none.
     #[must_use]
@@ -203,10 +236,10 @@ impl From<serde_json::Error> for Failure {
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::new(
-                Exit::Timeout,
-                "The server did not answer in time. Whether the request took effect is unknown.",
-            );
+            let text = "The server did not answer in time. Whether the request took effect is unknown.";
+            let mut failure = Self::new(Exit::Timeout, text);
+            failure.passing = true;
+            return failure;
         }
         let at = error
             .url()
@@ -215,7 +248,9 @@ impl From<reqwest::Error> for Failure {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        Self::other(format!("cannot reach {at}: {cause}. Is it running? Check --server."))
+        let mut failure = Self::other(format!("cannot reach {at}: {cause}. Is it running? Check --server."));
+        failure.passing = true;
+        failure
     }
 }
 
@@ -234,6 +269,24 @@ mod tests {
             text,
             "error: The name is taken. (ALREADY_EXISTS)\n  tenant.slug: is taken\n  request id: r1\n"
         );
+    }
+
+    #[test]
+    fn an_api_key_is_told_of_the_scope_it_lacks() {
+        let body = br#"{"detail":"You need the permission types.create.","metadata":{"scope":"types.write"}}"#;
+        let failure = Failure::from_response(403, body);
+        assert!(!failure.to_string().contains("scope"));
+        assert_eq!(
+            failure.of_api_key().to_string(),
+            "error: You need the permission types.create.\n  an API key needs the scope types.write for this\n"
+        );
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        let passing = |status| Failure::from_response(status, b"{}").is_passing();
+        assert!([408, 429, 500, 502, 503, 504].into_iter().all(passing));
+        assert!(![400, 401, 403, 404, 409].into_iter().any(passing));
     }
 
     #[test]

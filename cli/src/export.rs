@@ -1,11 +1,21 @@
 //! `tenantctl export`: all records of a type as CSV, NDJSON or JSON, page by page, to a file or stdout.
 
-use crate::{Exit, Failure, args::Globals, http::Call, operations, output, resource::Session, types::TYPES};
+use crate::{
+    Exit, Failure,
+    args::Globals,
+    files::Fresh,
+    http::Call,
+    interrupt::{self, Todo},
+    operations, output,
+    resource::Session,
+    types::TYPES,
+};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, BufWriter, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -25,7 +35,7 @@ create`) is of one moment.")]
 pub(crate) struct ExportArgs {
     /// Id of the type
     object_type: String,
-    /// Write to this file instead of stdout; it appears when it is complete
+    /// Write to this file instead of stdout (`-`); it appears when it is complete, a pipe or device is written as it goes
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Replace the file if it is there
@@ -70,59 +80,108 @@ impl Kind {
 pub(crate) async fn run(globals: &Globals, args: ExportArgs) -> Result<(), Failure> {
     let session = Session::open(globals)?;
     let kind = args.format.unwrap_or_else(|| Kind::of(args.file.as_deref()));
-    let object_type = session.api.send(Call::get(&TYPES.at(&args.object_type, ""))).await?;
-    let count = match &args.file {
+    let object_type = session.api.send(Call::get(&TYPES.at(&args.object_type, "")?)).await?;
+    let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    let count = match file {
         None => {
-            let mut sink = Sink::new(kind, &object_type, Box::new(io::stdout().lock()));
-            match write(&session, &args, &mut sink).await {
-                // A reader that went away (`| head`) has what it wanted.
-                Err(Stop::Gone) => return Ok(()),
-                Err(Stop::Failed(failure)) => return Err(failure),
-                Ok(count) => count,
-            }
+            stream(
+                &session,
+                &args,
+                Sink::new(kind, &object_type, Box::new(io::stdout().lock())),
+            )
+            .await?
         }
-        Some(file) => to_file(&session, &args, kind, &object_type, file).await?,
+        Some(file) => match Target::of(file, args.force)? {
+            Target::InPlace(opened) => stream(&session, &args, Sink::new(kind, &object_type, Box::new(opened))).await?,
+            Target::Whole(path, before) => {
+                let failed = |error: io::Error| failed(file, &error);
+                let fresh = Fresh::beside(&path, if before.is_some() { 0o600 } else { 0o666 }).map_err(failed)?;
+                let _armed = interrupt::arm(Todo::Remove(fresh.path().to_owned()))?;
+                let count = stream(&session, &args, Sink::new(kind, &object_type, Box::new(fresh.file()))).await?;
+                finish(fresh, &path, before.as_ref(), args.force).map_err(failed)?;
+                count
+            }
+        },
     };
-    let to = args
-        .file
-        .map(|file| format!(" to {}", file.display()))
-        .unwrap_or_default();
+    // A reader that went away (`| head`) has what it wanted.
+    let Some(count) = count else { return Ok(()) };
+    let to = file.map(|file| format!(" to {}", file.display())).unwrap_or_default();
     output::say(&format!("{count} records of {} exported{to}.", args.object_type));
     Ok(())
 }
 
-async fn to_file(
-    session: &Session,
-    args: &ExportArgs,
-    kind: Kind,
-    object_type: &Value,
-    file: &Path,
-) -> Result<usize, Failure> {
-    if file.exists() && !args.force {
-        let message = format!("{} is there already; --force replaces it", file.display());
-        return Err(Failure::new(Exit::Conflict, message));
-    }
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let failed = |error: io::Error| Failure::other(format!("{}: {error}", part.display()));
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
-    let mut sink = Sink::new(kind, object_type, Box::new(opened.map_err(failed)?));
-    match write(session, args, &mut sink).await {
-        Ok(count) => fs::rename(&part, file).map_err(failed).map(|()| count),
-        Err(stop) => {
-            // Half a file must not be taken for a whole one.
-            drop(fs::remove_file(&part));
-            Err(match stop {
-                Stop::Failed(failure) => failure,
-                Stop::Gone => Failure::other(format!("{}: cannot be written", part.display())),
-            })
+/// Where an export goes that does not go to stdout.
+#[derive(Debug)]
+enum Target {
+    /// A pipe or a device: what is written there is gone.
+    InPlace(File),
+    /// A file that appears when it is complete, and what it takes the place of.
+    Whole(PathBuf, Option<Metadata>),
+}
+
+impl Target {
+    fn of(file: &Path, force: bool) -> Result<Self, Failure> {
+        let failed = |error: io::Error| failed(file, &error);
+        let before = match fs::metadata(file) {
+            Ok(before) => before,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return if file.is_symlink() {
+                    Err(Failure::usage(format!("{} is a link to nothing", file.display())))
+                } else {
+                    Ok(Self::Whole(file.to_owned(), None))
+                };
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if before.is_dir() {
+            return Err(Failure::usage(format!("{} is a folder", file.display())));
         }
+        if !before.is_file() {
+            let opened = OpenOptions::new().write(true).open(file).map_err(failed)?;
+            return Ok(Self::InPlace(opened));
+        }
+        if !force {
+            return Err(taken(file));
+        }
+        // A link stays; the file that it means is replaced.
+        Ok(Self::Whole(fs::canonicalize(file).map_err(failed)?, Some(before)))
+    }
+}
+
+fn taken(file: &Path) -> Failure {
+    let message = format!("{} is there already; --force replaces it", file.display());
+    Failure::new(Exit::Conflict, message)
+}
+
+fn failed(file: &Path, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => taken(file),
+        _ => Failure::other(format!("{}: {error}", file.display())),
+    }
+}
+
+/// Gives the file its name, and the owner and mode of the one that it replaces.
+fn finish(fresh: Fresh, path: &Path, before: Option<&Metadata>, force: bool) -> io::Result<()> {
+    if let Some(before) = before {
+        // Who may not give the file away keeps it for themselves: it must not open to another group.
+        let given = std::os::unix::fs::fchown(fresh.file(), Some(before.uid()), Some(before.gid()));
+        let mode = before.mode() & if given.is_ok() { 0o777 } else { 0o700 };
+        fresh.file().set_permissions(Permissions::from_mode(mode))?;
+    }
+    if force { fresh.replace(path) } else { fresh.place(path) }
+}
+
+/// Writes all records; how many, or nothing where the reader went away.
+async fn stream(session: &Session, args: &ExportArgs, mut sink: Sink<'_>) -> Result<Option<usize>, Failure> {
+    match write(session, args, &mut sink).await {
+        Ok(count) => Ok(Some(count)),
+        Err(Stop::Gone) => Ok(None),
+        Err(Stop::Failed(failure)) => Err(failure),
     }
 }
 
 async fn write(session: &Session, args: &ExportArgs, sink: &mut Sink<'_>) -> Result<usize, Stop> {
-    let path = TYPES.at(&args.object_type, "/records");
+    let path = TYPES.at(&args.object_type, "/records").map_err(Stop::Failed)?;
     let query = [("filter", args.filter.clone()), ("orderBy", args.order_by.clone())];
     let bar = operations::progress();
     let (mut token, mut count) = (String::new(), 0);

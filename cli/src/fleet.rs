@@ -4,7 +4,7 @@ use crate::{
     Failure,
     args::Globals,
     output::{Column, text, time},
-    resource::{Resource, Session},
+    resource::{Limit, Resource, Session},
     text as paths,
 };
 use clap::Subcommand;
@@ -12,7 +12,7 @@ use clap::Subcommand;
 const SERVICES: Resource = Resource {
     path: "/v1/platform/services",
     items: "services",
-    collection: "services",
+    shape: "services/*",
     columns: SERVICE_COLUMNS,
 };
 const SERVICE_COLUMNS: &[Column] = &[
@@ -25,7 +25,7 @@ const SERVICE_COLUMNS: &[Column] = &[
 const ALERTS: Resource = Resource {
     path: "/v1/platform/alerts",
     items: "alerts",
-    collection: "alerts",
+    shape: "alerts/*",
     columns: ALERT_COLUMNS,
 };
 const ALERT_COLUMNS: &[Column] = &[
@@ -36,12 +36,12 @@ const ALERT_COLUMNS: &[Column] = &[
     time("SINCE", "/startTime"),
     time("ENDED", "/endTime"),
     text("SUMMARY", "/summary"),
-    text("RUNBOOK", "/runbookUri").wide(),
+    text("RUNBOOK", "/runbookUri"),
 ];
 const EVENTS: Resource = Resource {
     path: "/v1/platform/events",
     items: "events",
-    collection: "events",
+    shape: "events/*",
     columns: EVENT_COLUMNS,
 };
 const EVENT_COLUMNS: &[Column] = &[
@@ -67,9 +67,8 @@ pub(crate) enum AlertsCommand {
     /// Firing alerts first, then the newest
     #[command(after_help = "Example:\n  tenantctl --tenant operator alerts list -o wide")]
     List {
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
 }
 
@@ -84,9 +83,8 @@ pub(crate) enum EventsCommand {
         /// Only of the tenant with this id
         #[arg(long, value_name = "TENANT_ID")]
         of: Option<String>,
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
 }
 

@@ -3,10 +3,9 @@
 //! A mutation carries an `Idempotency-Key`, so that it can be sent again when the answer was lost.
 
 use crate::{Exit, Failure, host};
-use indicatif::ProgressBar;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tenantry_kernel::{BoxFuture, Ids, SystemIds};
 use tokio::sync::Mutex;
 
@@ -26,17 +25,15 @@ pub(crate) trait Renew: Send + Sync {
 
 /// A longer silence in a stream means that it is dead: a heartbeat comes every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
-/// As long as the API gives an upload.
-const UPLOAD: Duration = Duration::from_secs(600);
 /// A stream has no end of its own.
 const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// One tenant's API.
 pub(crate) struct Api {
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
     base: Url,
-    token: Mutex<Option<String>>,
-    renew: Option<Arc<dyn Renew>>,
+    pub(crate) token: Mutex<Option<String>>,
+    pub(crate) renew: Option<Arc<dyn Renew>>,
 }
 
 /// One call, before it is sent.
@@ -142,7 +139,7 @@ impl Api {
                 StatusCode::UNAUTHORIZED if !renewed && self.renew_token().await? => renewed = true,
                 _ => match retry_after(&response, attempt) {
                     Some(delay) if attempt < ATTEMPTS => tokio::time::sleep(delay).await,
-                    _ => return read(response).await,
+                    _ => return self.read(response).await,
                 },
             }
         }
@@ -152,17 +149,25 @@ impl Api {
         ))
     }
 
-    /// All pages of a list, at most `limit` items (0 = all).
+    /// All pages of a list.
     ///
     /// # Errors
     /// As [`Api::send`].
-    pub(crate) async fn list(
+    pub(crate) async fn list(&self, path: &str, items: &str, query: &[(&str, String)]) -> Result<Vec<Value>, Failure> {
+        Ok(self.some(path, items, query, 0).await?.0)
+    }
+
+    /// At most `limit` items of a list (0 = all), and whether there are more.
+    ///
+    /// # Errors
+    /// As [`Api::send`].
+    pub(crate) async fn some(
         &self,
         path: &str,
         items: &str,
         query: &[(&str, String)],
         limit: usize,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<(Vec<Value>, bool), Failure> {
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
             let size = if limit == 0 { 500 } else { (limit - all.len()).min(500) };
@@ -170,7 +175,7 @@ impl Api {
             all.extend(found);
             token = next;
             if token.is_empty() || (limit > 0 && all.len() >= limit) {
-                return Ok(all);
+                return Ok((all, !token.is_empty()));
             }
         }
     }
@@ -217,53 +222,46 @@ impl Api {
                 rest: Vec::new(),
             });
         }
-        Err(Failure::from_response(status.as_u16(), &response.bytes().await?))
+        Err(self.failure(status, &response.bytes().await?))
     }
 
-    /// Uploads a CSV file.
+    /// What an answer says.
     ///
     /// # Errors
-    /// As [`Api::send`]; also where the file cannot be read.
-    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> Result<Value, Failure> {
-        let mut response = self.upload_once(path, file, bar).await?;
-        if response.status() == StatusCode::UNAUTHORIZED && self.renew_token().await? {
-            response = self.upload_once(path, file, bar).await?;
+    /// An error status; an answer that is no JSON.
+    pub(crate) async fn read(&self, response: Response) -> Result<Value, Failure> {
+        let status = response.status();
+        let body = response.bytes().await?;
+        if !status.is_success() {
+            return Err(self.failure(status, &body));
         }
-        bar.finish_and_clear();
-        read(response).await
+        if body.is_empty() {
+            Ok(Value::Null)
+        } else {
+            Ok(serde_json::from_slice(&body)?)
+        }
     }
 
-    async fn upload_once(&self, path: &str, file: &Path, bar: &ProgressBar) -> Result<Response, Failure> {
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("upload.csv");
-        let open = |error: std::io::Error| Failure::usage(format!("{}: {error}", file.display()));
-        let opened = tokio::fs::File::open(file).await.map_err(open)?;
-        let size = opened.metadata().await.map_err(open)?.len();
-        bar.reset();
-        bar.set_length(size);
-        let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(bar.wrap_async_read(opened)));
-        let url = self
-            .base
-            .join(path)
-            .map_err(|error| Failure::other(error.to_string()))?;
-        let mut request = self
-            .client
-            .post(url)
-            .timeout(UPLOAD)
-            .query(&[("filename", name)])
-            .header("content-type", "text/csv")
-            .header("content-length", size)
-            .body(body);
-        if let Some(token) = self.token.lock().await.as_ref() {
-            request = request.bearer_auth(token);
+    fn failure(&self, status: StatusCode, body: &[u8]) -> Failure {
+        let failure = Failure::from_response(status.as_u16(), body);
+        // A session can be renewed, an API key cannot.
+        if self.renew.is_none() {
+            failure.of_api_key()
+        } else {
+            failure
         }
-        Ok(request.send().await?)
+    }
+
+    /// The address of a path.
+    ///
+    /// # Errors
+    /// For a path that would become another one.
+    pub(crate) fn url(&self, path: &str) -> Result<Url, Failure> {
+        address(&self.base, path)
     }
 
     async fn request(&self, call: &Call<'_>, key: &str) -> Result<RequestBuilder, Failure> {
-        let url = self
-            .base
-            .join(call.path)
-            .map_err(|error| Failure::other(error.to_string()))?;
+        let url = self.url(call.path)?;
         let mut request = self.client.request(call.method.clone(), url).query(&call.query);
         if call.method != Method::GET {
             request = request.header("idempotency-key", key);
@@ -277,11 +275,25 @@ impl Api {
         Ok(request)
     }
 
-    async fn renew_token(&self) -> Result<bool, Failure> {
+    /// Gets a new token if the credentials are a session's.
+    ///
+    /// # Errors
+    /// Where the session has ended.
+    pub(crate) async fn renew_token(&self) -> Result<bool, Failure> {
         let Some(renew) = &self.renew else { return Ok(false) };
         let mut token = self.token.lock().await;
         *token = Some(renew.renew(token.as_deref().unwrap_or_default()).await?);
         Ok(true)
+    }
+}
+
+/// The second wall behind `text::resource`: a URL resolves `..`, and a request must not end where nobody meant it to.
+fn address(base: &Url, path: &str) -> Result<Url, Failure> {
+    let url = base.join(path).map_err(|error| Failure::other(error.to_string()))?;
+    if url.path() == path {
+        Ok(url)
+    } else {
+        Err(Failure::usage(format!("{path} is no path of the API")))
     }
 }
 
@@ -330,15 +342,32 @@ fn retry_after(response: &Response, attempt: u32) -> Option<Duration> {
     }
 }
 
-async fn read(response: Response) -> Result<Value, Failure> {
-    let status = response.status();
-    let body = response.bytes().await?;
-    if !status.is_success() {
-        return Err(Failure::from_response(status.as_u16(), &body));
-    }
-    if body.is_empty() {
-        Ok(Value::Null)
-    } else {
-        Ok(serde_json::from_slice(&body)?)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_where_its_path_says() {
+        let base = Url::parse("http://acme.localhost:8080").unwrap();
+        let code = |path: &str| {
+            address(&base, path)
+                .map(String::from)
+                .map_err(|failure| failure.exit().code())
+        };
+        assert_eq!(
+            code("/v1/tenants/a%3Fb:suspend"),
+            Ok("http://acme.localhost:8080/v1/tenants/a%3Fb:suspend".to_owned())
+        );
+        for path in [
+            "/v1/objectTypes/zzz/../victim",
+            "/v1/users/..",
+            "/v1/users/.",
+            "/v1/users/%2e%2E",
+            "/v1/users/1?x",
+            "/v1/users/1#x",
+            "//elsewhere.example/v1/users",
+        ] {
+            assert_eq!(code(path), Err(2), "{path}");
+        }
     }
 }

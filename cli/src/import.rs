@@ -27,9 +27,10 @@ const COLUMNS: &[Column] = &[
 #[command(after_help = "Examples:
   tenantctl --tenant acme import airports.csv --type airports --create-type
   tenantctl --tenant acme import weather.csv --type weather --preview
-  tenantctl --tenant acme import weather.csv --type weather --create-type --column date=FIELD_TYPE_DATE --date-format %Y/%m/%d")]
+  tenantctl --tenant acme import weather.csv --type weather --create-type --column date=FIELD_TYPE_DATE --date-format %Y/%m/%d
+  zcat weather.csv.gz | tenantctl --tenant acme import - --type weather")]
 pub(crate) struct ImportArgs {
-    /// A CSV file: UTF-8, with a header line
+    /// A CSV file: UTF-8, with a header line. A pipe is read as it comes; `-` is stdin
     file: PathBuf,
     /// Id of the object type
     #[arg(long = "type", value_name = "TYPE")]
@@ -142,6 +143,6 @@ pub(crate) async fn start(api: &Api, import: &Value, plan: &Plan) -> Result<Valu
         "dateFormats": plan.date_formats,
     });
     let name = import["name"].as_str().unwrap_or_default();
-    let path = format!("/v1/{}:start", text::resource("imports", name));
+    let path = format!("/v1/{}:start", text::resource("imports/*", name)?);
     api.send(Call::post(&path, &body)).await
 }

@@ -4,20 +4,26 @@ use crate::{
     Failure,
     args::Globals,
     confirm::Confirm,
-    contexts,
     http::Call,
-    output::{self, Column, text, time},
-    resource::{Resource, Session},
+    interrupt::{self, Todo},
+    output::{self, Column, Format, text, time},
+    resource::{Limit, Resource, Session},
 };
 use clap::{Args, Subcommand};
+use reqwest::Method;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+};
 use tenantry_kernel::{Clock, SystemClock};
 
 const KEYS: Resource = Resource {
     path: "/v1/apiKeys",
     items: "apiKeys",
-    collection: "apiKeys",
+    shape: "apiKeys/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -70,7 +76,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, required = true)]
     scope: Vec<String>,
     /// Days until it stops working; 90 if left out, at most 365
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
     expires_in_days: Option<u32>,
     /// Write the secret to a new file that only you can read
     #[arg(long, value_name = "FILE")]
@@ -84,10 +90,11 @@ pub(crate) struct CreateArgs {
 pub(crate) async fn run(globals: &Globals, command: KeysCommand) -> Result<(), Failure> {
     let session = Session::open(globals)?;
     match command {
-        KeysCommand::List => session.list(&KEYS, &[], 0).await,
+        KeysCommand::List => session.list(&KEYS, &[], Limit::ALL).await,
         KeysCommand::Get { name } => session.get(&KEYS, &name).await,
         KeysCommand::Create(args) => create(&session, args).await,
         KeysCommand::Revoke { name, confirm } => {
+            KEYS.at(&name, "")?; // before anybody is asked
             confirm.ask(&format!("Programs that use {name} will be refused."), &name)?;
             session.delete(&KEYS, &name, &[]).await
         }
@@ -95,25 +102,104 @@ pub(crate) async fn run(globals: &Globals, command: KeysCommand) -> Result<(), F
 }
 
 async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
-    if let Some(file) = args.secret_file.as_ref().filter(|file| file.exists()) {
-        return Err(Failure::usage(format!("{} exists", file.display())));
+    // The file is there before the key is: a live key whose secret nobody has is worse than no key.
+    let file = args.secret_file.map(SecretFile::new).transpose()?;
+    if file.is_none() && session.output == Format::Name {
+        return Err(Failure::usage(
+            "-o name would not show the secret: add --secret-file FILE",
+        ));
     }
     let mut body = json!({"displayName": args.display_name, "scopes": args.scope});
     if let Some(days) = args.expires_in_days {
         let end = SystemClock.now() + chrono::Duration::days(i64::from(days));
         body["expireTime"] = json!(end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
     }
+    let lost = "A key may have been made; `tenantctl keys list` shows it.".to_owned();
+    let armed = interrupt::arm(Todo::Say(lost))?;
     let mut made = session.api.send(Call::post(KEYS.path, &body)).await?;
-    if let Some(file) = &args.secret_file {
-        let secret = made["secret"].take();
-        contexts::write_private(file, format!("{}\n", output::line(Some(&secret))).as_bytes())?;
-        return session.output.one(&made["apiKey"]);
+    drop(armed);
+    match hand_over(session, &mut made, file) {
+        Ok(true) => session.output.one(&made["apiKey"]),
+        Ok(false) => Ok(()),
+        Err(failure) => Err(take_back(session, &made["apiKey"], failure).await),
+    }
+}
+
+/// Gives the secret to the caller; whether it went to a file.
+fn hand_over(session: &Session, made: &mut Value, file: Option<SecretFile>) -> Result<bool, Failure> {
+    let secret = output::line(made.get("secret"));
+    if secret.is_empty() {
+        return Err(Failure::other("the server answered without a secret"));
+    }
+    if let Some(file) = file {
+        made["secret"].take();
+        return file.keep(&secret).map(|()| true);
     }
     if session.output.is_table() {
         say(&made["apiKey"]);
-        return output::print(&output::line(made.get("secret")));
+        output::print(&secret)?;
+    } else {
+        session.output.one(made)?;
     }
-    session.output.one(&made)
+    Ok(false)
+}
+
+/// Revokes a key whose secret did not arrive.
+async fn take_back(session: &Session, key: &Value, why: Failure) -> Failure {
+    let name = output::line(key.get("name"));
+    let revoked = match KEYS.at(&name, "") {
+        Ok(path) => session.api.send(Call::new(Method::DELETE, &path)).await.map(drop),
+        Err(failure) => Err(failure),
+    };
+    Failure::other(match revoked {
+        Ok(()) => format!(
+            "the secret cannot be handed over: {}; {name} is revoked again",
+            why.message()
+        ),
+        Err(failure) => format!(
+            "the secret cannot be handed over: {}; {name} is live and cannot be revoked: {}",
+            why.message(),
+            failure.message()
+        ),
+    })
+}
+
+/// A new file that only its owner can read; taken away again unless a secret is kept in it.
+struct SecretFile {
+    path: PathBuf,
+    file: File,
+    is_kept: bool,
+}
+
+impl SecretFile {
+    fn new(path: PathBuf) -> Result<Self, Failure> {
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::usage(format!("{} exists", path.display())),
+            _ => Failure::usage(format!("{}: {error}", path.display())),
+        })?;
+        Ok(Self {
+            path,
+            file,
+            is_kept: false,
+        })
+    }
+
+    fn keep(mut self, secret: &str) -> Result<(), Failure> {
+        let written = self.file.write_all(format!("{secret}\n").as_bytes());
+        let written = written.and_then(|()| self.file.sync_all());
+        written.map_err(|error| Failure::other(format!("{}: {error}", self.path.display())))?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for SecretFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            drop(fs::remove_file(&self.path));
+        }
+    }
 }
 
 fn say(key: &Value) {

@@ -99,9 +99,11 @@ pub(crate) async fn logout(globals: &Globals, args: &LogoutArgs) -> Result<(), F
         let context = all.get(&name)?;
         if !context.access_token.is_empty() {
             let one = Globals {
+                output: globals.output,
                 context: Some(name.clone()),
+                tenant: None,
+                server: None,
                 api_key_file: None,
-                ..globals.clone()
             };
             let ended = session::of_context(&one)?
                 .send(Call::post("/v1/auth:signOut", &json!({})))

@@ -12,11 +12,18 @@ fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(tenantctl::run(cli)),
+        Ok(runtime) => {
+            let result = runtime.block_on(tenantctl::run(cli));
+            // Not waited for: a thread may still read from a stdin that nobody writes to.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(Failure::from(error)),
     };
     match result {
         Ok(()) => ExitCode::from(Exit::Ok.code()),
+        // The reader of stdout went away: nothing that anybody needs to be told.
+        Err(failure) if failure.exit() == Exit::Ok => ExitCode::from(Exit::Ok.code()),
         Err(failure) => {
             // If stderr is gone too, the exit code still says it.
             let text = failure.to_string();

@@ -6,7 +6,7 @@ use crate::{
     confirm::Confirm,
     http::Api,
     output::{Column, text, time, word},
-    resource::{Resource, Session},
+    resource::{Limit, Resource, Session},
 };
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
@@ -14,7 +14,7 @@ use serde_json::json;
 const USERS: Resource = Resource {
     path: "/v1/users",
     items: "users",
-    collection: "users",
+    shape: "users/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -56,9 +56,8 @@ pub(crate) enum MembersCommand {
     /// All members
     #[command(after_help = "Example:\n  tenantctl --tenant acme members list")]
     List {
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// One member
     #[command(after_help = "Example:\n  tenantctl members get mia@acme.example")]
@@ -135,7 +134,7 @@ pub(crate) async fn run(globals: &Globals, command: MembersCommand) -> Result<()
             session.create(&USERS, &body).await
         }
         MembersCommand::SetRole { member, role } => {
-            let path = USERS.at(&find(&session.api, &member).await?, "");
+            let path = USERS.at(&find(&session.api, &member).await?, "")?;
             session.patch(&path, &json!({"role": role.name()})).await
         }
         MembersCommand::Disable { member } => {
@@ -150,6 +149,7 @@ pub(crate) async fn run(globals: &Globals, command: MembersCommand) -> Result<()
         }
         MembersCommand::Delete { member, confirm } => {
             let name = find(&session.api, &member).await?;
+            USERS.at(&name, "")?; // before anybody is asked
             confirm.ask(&format!("{member} will no longer be able to sign in."), &member)?;
             session.delete(&USERS, &name, &[]).await
         }
@@ -167,7 +167,7 @@ async fn find(api: &Api, member: &str) -> Result<String, Failure> {
         return Ok(member.to_owned());
     }
     let wanted = member.to_lowercase();
-    let users = api.list(USERS.path, USERS.items, &[], 0).await?;
+    let users = api.list(USERS.path, USERS.items, &[]).await?;
     let user = users.iter().find(|user| user["email"] == wanted.as_str());
     user.and_then(|user| user["name"].as_str())
         .map(str::to_owned)

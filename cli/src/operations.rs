@@ -4,8 +4,9 @@ use crate::{
     Exit, Failure,
     args::Globals,
     http::{Api, Call},
+    interrupt::{self, Todo},
     output::{self, Column, Format, text, time},
-    resource::{Resource, Session},
+    resource::{Limit, Resource, Session},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,11 +15,14 @@ use std::time::{Duration, Instant};
 
 /// One call of `:wait` is at most this long; the API allows 30 s.
 const ONE_WAIT: Duration = Duration::from_secs(10);
+/// The same where somebody looks at a bar: it moves only when a call comes back.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(120);
 
 const OPERATIONS: Resource = Resource {
     path: "/v1/operations",
     items: "operations",
-    collection: "operations",
+    shape: "operations/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -45,9 +49,8 @@ pub(crate) enum OperationsCommand {
         /// Only of this service; without it, those of business and backup
         #[arg(long, value_enum)]
         service: Option<Service>,
-        /// At most this many of each; 0 for all
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// An operation as it is now
     #[command(
@@ -114,11 +117,13 @@ pub(crate) async fn run(globals: &Globals, command: OperationsCommand) -> Result
         OperationsCommand::Get { name } => session.get(&OPERATIONS, &name).await,
         OperationsCommand::Wait { name, timeout } => {
             let limit = Duration::from_secs(timeout);
-            let operation = wait(&session.api, json!({"name": name}), limit, &progress()).await?;
+            // One that is done is done, however short the wait.
+            let operation = session.api.send(Call::get(&OPERATIONS.at(&name, "")?)).await?;
+            let operation = wait(&session.api, operation, limit, &progress()).await?;
             session.output.one(&operation)
         }
         OperationsCommand::Cancel { name } => {
-            let path = OPERATIONS.at(&name, ":cancel");
+            let path = OPERATIONS.at(&name, ":cancel")?;
             let answer = session.api.send(Call::post(&path, &json!({}))).await?;
             session.done(&format!("{name} was asked to stop."), &answer)
         }
@@ -126,17 +131,21 @@ pub(crate) async fn run(globals: &Globals, command: OperationsCommand) -> Result
 }
 
 /// Each service keeps its own operations under its own path.
-async fn list(session: &Session, service: Option<Service>, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, service: Option<Service>, limit: Limit) -> Result<(), Failure> {
     let paths: &[&str] = match service {
         None => &["/v1/operations", "/v1/backupOperations"],
         Some(Service::Business) => &["/v1/operations"],
         Some(Service::Backup) => &["/v1/backupOperations"],
         Some(Service::Registry) => &["/v1/platform/operations"],
     };
-    let (mut all, mut failed) = (Vec::new(), None);
+    let (mut all, mut failed, mut cut) = (Vec::new(), None, false);
     for path in paths {
-        match session.api.list(path, OPERATIONS.items, &[], limit).await {
-            Ok(found) => all.extend(found),
+        let most = limit.most(session.output);
+        match session.api.some(path, OPERATIONS.items, &[], most).await {
+            Ok((found, more)) => {
+                all.extend(found);
+                cut |= more;
+            }
             Err(failure) => failed = Some(failure.during(path)),
         }
     }
@@ -144,6 +153,7 @@ async fn list(session: &Session, service: Option<Service>, limit: usize) -> Resu
     all.sort_by_cached_key(|operation| std::cmp::Reverse(created(operation)));
     // What one service could not say does not hide what another said.
     session.output.list(OPERATIONS.columns, &all)?;
+    limit.note(cut);
     failed.map_or(Ok(()), Err)
 }
 
@@ -154,6 +164,10 @@ async fn list(session: &Session, service: Option<Service>, limit: usize) -> Resu
 pub(crate) async fn finish(output: Format, api: &Api, operation: Value, options: &Wait) -> Result<(), Failure> {
     if options.no_wait {
         return output.one(&operation);
+    }
+    if operation["done"] != true {
+        // First of all: with its name it can be found again, whatever happens here.
+        output::say(&format!("{} has begun.", output::line(operation.get("name"))));
     }
     let mut operation = wait(api, operation, Duration::from_secs(options.timeout), &progress()).await?;
     let mut response = operation["response"].take();
@@ -175,6 +189,14 @@ pub(crate) async fn wait(
 ) -> Result<Value, Failure> {
     let until = Instant::now() + limit;
     let name = operation["name"].as_str().unwrap_or_default().to_owned();
+    let again = format!("{name} goes on; `tenantctl operations wait {name}` waits for it.");
+    let _armed = interrupt::arm(Todo::Say(again))?;
+    let one_wait = if bar.is_hidden() {
+        ONE_WAIT
+    } else {
+        bar.enable_steady_tick(TICK);
+        SHORT_WAIT
+    };
     while operation["done"] != true {
         show(bar, &operation["metadata"]);
         let left = until.saturating_duration_since(Instant::now());
@@ -186,8 +208,9 @@ pub(crate) async fn wait(
             );
             return Err(Failure::new(Exit::Timeout, message));
         }
-        let body = json!({"timeout": format!("{}s", left.min(ONE_WAIT).as_secs().max(1))});
-        operation = api.send(Call::post(&OPERATIONS.at(&name, ":wait"), &body)).await?;
+        let body = json!({"timeout": format!("{}s", left.min(one_wait).as_secs().max(1))});
+        let asked = api.send(Call::post(&OPERATIONS.at(&name, ":wait")?, &body)).await;
+        operation = asked.map_err(|failure| failure.during(&name))?;
     }
     bar.finish_and_clear();
     match operation.get("error").filter(|error| !error.is_null()) {
@@ -213,6 +236,13 @@ pub(crate) fn bytes_bar(what: &'static str) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Makes a bar of bytes one whose end is not known.
+pub(crate) fn uncounted(bar: &ProgressBar) {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bytes} {bytes_per_sec}") {
+        bar.set_style(style);
+    }
 }
 
 /// Says how much there is to do; 0 while that is not known.

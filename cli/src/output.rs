@@ -5,7 +5,11 @@ use crate::Failure;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
 use serde_json::Value;
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+};
+use tokio::{io::Interest, net::unix::pipe};
 
 /// `-o`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -36,6 +40,8 @@ enum Kind {
     Time,
     /// A size.
     Bytes,
+    /// A measured number, to one place.
+    Measure,
 }
 
 /// One column: its title and where its value is in a resource (a JSON pointer).
@@ -81,6 +87,14 @@ pub(crate) const fn bytes(title: &'static str, at: &'static str) -> Column {
     }
 }
 
+/// A measured number: no more than one place means anything.
+pub(crate) const fn measure(title: &'static str, at: &'static str) -> Column {
+    Column {
+        kind: Kind::Measure,
+        ..text(title, at)
+    }
+}
+
 impl Column {
     /// Only with `-o wide`.
     pub(crate) const fn wide(self) -> Self {
@@ -100,6 +114,9 @@ impl Column {
                 .split_once('.')
                 .map_or_else(plain, |(whole, _)| format!("{whole}Z")),
             (Kind::Bytes, _) => number(value).map_or_else(plain, |size| HumanBytes(size).to_string()),
+            (Kind::Measure, _) => value
+                .and_then(Value::as_f64)
+                .map_or_else(plain, |number| format!("{number:.1}")),
             _ => plain(),
         }
     }
@@ -192,14 +209,24 @@ fn yaml(value: &Value) -> Result<String, Failure> {
     serde_saphyr::to_string(value).map_err(|error| Failure::other(format!("cannot be written as YAML: {error}")))
 }
 
-/// Prints to stdout. A reader that went away (`| head`) is no error.
+/// Prints to stdout.
 ///
 /// # Errors
-/// Where stdout cannot be written for another reason.
+/// Where stdout cannot be written; where its reader went away, with exit code 0.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::reader_gone(),
+        _ => error.into(),
+    })
+}
+
+/// Ends when nobody reads stdout any more, though nothing is written; never where that cannot be known (a file).
+pub(crate) async fn reader_gone() {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    // It is asked about and never written to, so it may stay as it is: others share it and expect it to block.
+    match stdout.and_then(pipe::Sender::from_owned_fd_unchecked) {
+        Ok(stdout) => drop(stdout.ready(Interest::ERROR).await),
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -291,13 +318,15 @@ mod tests {
 
     #[test]
     fn a_column_shows_states_times_and_sizes_for_people() {
-        let item = json!({"state": "TENANT_STATE_ACTIVE", "at": "2026-11-23T21:45:03.123456Z", "size": "2048", "none": "TENANT_STATE_UNSPECIFIED"});
+        let item = json!({"state": "TENANT_STATE_ACTIVE", "at": "2026-11-23T21:45:03.123456Z", "size": "2048", "ms": 62.59398496240601, "none": "TENANT_STATE_UNSPECIFIED"});
         let shown = [
             word("S", "/state", "TENANT_STATE_"),
             word("S", "/none", "TENANT_STATE_"),
             word("S", "/state", "OTHER_"),
             time("T", "/at"),
             bytes("B", "/size"),
+            measure("M", "/ms"),
+            measure("M", "/missing"),
             text("X", "/missing"),
         ]
         .map(|column| column.show(&item));
@@ -309,6 +338,8 @@ mod tests {
                 "TENANT_STATE_ACTIVE",
                 "2026-11-23T21:45:03Z",
                 "2.00 KiB",
+                "62.6",
+                "",
                 ""
             ]
         );

@@ -5,7 +5,7 @@ use crate::{
     args::Globals,
     http::Call,
     output::{Column, text},
-    resource::{Resource, Session, given},
+    resource::{Limit, Resource, Session, given},
     text as paths,
 };
 use clap::{Args, Subcommand};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const PLANS: Resource = Resource {
     path: "/v1/plans",
     items: "plans",
-    collection: "plans",
+    shape: "plans/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -129,7 +129,7 @@ impl PlanArgs {
 pub(crate) async fn run(globals: &Globals, command: PlansCommand) -> Result<(), Failure> {
     let session = Session::open(globals)?;
     match command {
-        PlansCommand::List => session.list(&PLANS, &[], 0).await,
+        PlansCommand::List => session.list(&PLANS, &[], Limit::ALL).await,
         PlansCommand::Get { name } => session.get(&PLANS, &name).await,
         PlansCommand::Create(args) => {
             let mut body = args.body(json!({}));
@@ -137,7 +137,7 @@ pub(crate) async fn run(globals: &Globals, command: PlansCommand) -> Result<(), 
             session.create(&PLANS, &body).await
         }
         PlansCommand::Update(args) => {
-            let path = PLANS.at(&args.name, "");
+            let path = PLANS.at(&args.name, "")?;
             // Limits are one value for the API: the ones that are not named stay, unless somebody else was faster.
             let mut now = session.api.send(Call::get(&path)).await?;
             let mut body = args.body(now["limits"].take());

@@ -7,7 +7,7 @@ use crate::{
     fields,
     http::Call,
     output::{self, Format},
-    resource::{Resource, Session},
+    resource::{Limit, Resource, Session},
     text,
     types::TYPES,
     watch::{self, WatchArgs},
@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 const RECORDS: Resource = Resource {
     path: "",
     items: "records",
-    collection: "objectTypes",
+    shape: "objectTypes/*/records/*",
     columns: &[],
 };
 
@@ -40,9 +40,8 @@ pub(crate) enum RecordsCommand {
         /// Fields in order, each with an optional `desc`
         #[arg(long, default_value = "")]
         order_by: String,
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// One record
     #[command(
@@ -124,34 +123,37 @@ pub(crate) async fn run(globals: &Globals, command: RecordsCommand) -> Result<()
             order_by,
             limit,
         } => {
-            let path = TYPES.at(&object_type, "/records");
+            let path = TYPES.at(&object_type, "/records")?;
             let query = [("filter", filter), ("orderBy", order_by)];
-            show(
-                session.output,
-                &session.api.list(&path, RECORDS.items, &query, limit).await?,
-            )
+            let most = limit.most(session.output);
+            let (found, more) = session.api.some(&path, RECORDS.items, &query, most).await?;
+            show(session.output, &found)?;
+            limit.note(more);
+            Ok(())
         }
         RecordsCommand::Get { name } => session.get(&RECORDS, &full(&name)).await,
         RecordsCommand::Create { object_type, values } => {
+            let path = TYPES.at(&object_type, "/records")?;
             let body = body(&session, &object_type, values).await?;
-            session
-                .send(Call::post(&TYPES.at(&object_type, "/records"), &body))
-                .await
+            session.send(Call::post(&path, &body)).await
         }
         RecordsCommand::Update { name, values, etag } => {
             let name = full(&name);
+            let path = RECORDS.at(&name, "")?;
             let object_type = name.split('/').nth(1).unwrap_or_default();
             let mut body = body(&session, object_type, values).await?;
             if let Some(etag) = etag {
                 body["etag"] = json!(etag);
             }
             session
-                .send(Call::patch(&RECORDS.at(&name, ""), &body).query("updateMask", mask(&body)))
+                .send(Call::patch(&path, &body).query("updateMask", mask(&body)))
                 .await
         }
         RecordsCommand::Delete { name, etag, confirm } => {
+            let full = full(&name);
+            RECORDS.at(&full, "")?; // before anybody is asked
             confirm.ask(&format!("{name} will be removed."), &name)?;
-            session.delete(&RECORDS, &full(&name), &[("etag", etag)]).await
+            session.delete(&RECORDS, &full, &[("etag", etag)]).await
         }
         RecordsCommand::Watch(args) => watch::run(&session, args).await,
     }
@@ -171,7 +173,7 @@ async fn body(session: &Session, object_type: &str, values: Values) -> Result<Va
     if let Some(file) = values.file {
         return text::json_object(&file);
     }
-    let object_type = session.api.send(Call::get(&TYPES.at(object_type, ""))).await?;
+    let object_type = session.api.send(Call::get(&TYPES.at(object_type, "")?)).await?;
     let values = fields::assigned(&object_type, &values.set, &values.unset)?;
     Ok(json!({"fields": values}))
 }

@@ -8,8 +8,37 @@ use crate::{
     output::{self, Column, Format},
     session, text,
 };
+use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
+
+/// How much of a list is shown.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Limit {
+    /// At most this many, 0 for all; if left out, 50 in a table and all with -o json, yaml or name
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl Limit {
+    /// What people can take in. A program is never given a part of a list that it did not ask for.
+    const TABLE: usize = 50;
+
+    /// Everything.
+    pub(crate) const ALL: Self = Self { limit: Some(0) };
+
+    /// At most so many; 0 for all.
+    pub(crate) fn most(self, output: Format) -> usize {
+        let most = if output.is_table() { Self::TABLE } else { 0 };
+        self.limit.unwrap_or(most)
+    }
+    /// Says that there are more, to whoever did not set the limit.
+    pub(crate) fn note(self, more: bool) {
+        if more && self.limit.is_none() {
+            output::say("More exist; use --limit 0 for all of them.");
+        }
+    }
+}
 
 /// A kind of resource.
 pub(crate) struct Resource {
@@ -17,16 +46,19 @@ pub(crate) struct Resource {
     pub(crate) path: &'static str,
     /// Key of the items in a list: `users`.
     pub(crate) items: &'static str,
-    /// First segment of its names: `users`.
-    pub(crate) collection: &'static str,
+    /// How its names look: `users/*`.
+    pub(crate) shape: &'static str,
     /// What a table shows.
     pub(crate) columns: &'static [Column],
 }
 
 impl Resource {
     /// The path of one resource by its name or the part behind the collection, with a verb like `:suspend`.
-    pub(crate) fn at(&self, name: &str, verb: &str) -> String {
-        format!("/v1/{}{verb}", text::resource(self.collection, name))
+    ///
+    /// # Errors
+    /// Where it is no name of this kind.
+    pub(crate) fn at(&self, name: &str, verb: &str) -> Result<String, Failure> {
+        Ok(format!("/v1/{}{verb}", text::resource(self.shape, name)?))
     }
 }
 
@@ -49,20 +81,23 @@ impl Session {
             output: globals.output,
         })
     }
-    /// Lists and prints at most `limit` (0 = all).
+    /// Lists and prints so many.
     ///
     /// # Errors
     /// What the server said.
-    pub(crate) async fn list(&self, what: &Resource, query: &[(&str, String)], limit: usize) -> Result<(), Failure> {
-        let items = self.api.list(what.path, what.items, query, limit).await?;
-        self.output.list(what.columns, &items)
+    pub(crate) async fn list(&self, what: &Resource, query: &[(&str, String)], limit: Limit) -> Result<(), Failure> {
+        let most = limit.most(self.output);
+        let (items, more) = self.api.some(what.path, what.items, query, most).await?;
+        self.output.list(what.columns, &items)?;
+        limit.note(more);
+        Ok(())
     }
     /// Reads and prints one.
     ///
     /// # Errors
     /// What the server said.
     pub(crate) async fn get(&self, what: &Resource, name: &str) -> Result<(), Failure> {
-        self.send(Call::get(&what.at(name, ""))).await
+        self.send(Call::get(&what.at(name, "")?)).await
     }
     /// Makes and prints one.
     ///
@@ -84,14 +119,14 @@ impl Session {
     /// # Errors
     /// What the server said.
     pub(crate) async fn act(&self, what: &Resource, name: &str, verb: &str) -> Result<(), Failure> {
-        self.send(Call::post(&what.at(name, verb), &json!({}))).await
+        self.send(Call::post(&what.at(name, verb)?, &json!({}))).await
     }
     /// Removes one and says so.
     ///
     /// # Errors
     /// What the server said.
     pub(crate) async fn delete(&self, what: &Resource, name: &str, query: &[(&str, String)]) -> Result<(), Failure> {
-        let path = what.at(name, "");
+        let path = what.at(name, "")?;
         let mut call = Call::new(Method::DELETE, &path);
         for (key, value) in query {
             call = call.query(key, value.clone());
@@ -142,6 +177,17 @@ fn mask(body: &Value) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_gets_the_whole_list_and_a_person_a_page() {
+        let most = |limit, output| Limit { limit }.most(output);
+        for whole in [Format::Json, Format::Yaml, Format::Name] {
+            assert_eq!((most(None, whole), most(Some(3), whole)), (0, 3));
+        }
+        for table in [Format::Table, Format::Wide] {
+            assert_eq!((most(None, table), most(Some(0), table)), (50, 0));
+        }
+    }
 
     #[test]
     fn only_what_was_given_is_changed() {

@@ -8,6 +8,7 @@ use crate::{
     http::{Api, Call, Renew},
     text,
 };
+use reqwest::Url;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tenantry_kernel::BoxFuture;
@@ -23,10 +24,7 @@ pub(crate) fn api(globals: &Globals) -> Result<Api, Failure> {
             (Some(server), None) => (server.clone(), globals.tenant.clone()),
             _ => {
                 let context = all.get(&pick(globals, &all)?)?;
-                (
-                    context.server.clone(),
-                    globals.tenant.clone().or_else(|| context.tenant.clone()),
-                )
+                (context.server.clone(), context.tenant.clone())
             }
         };
         return Ok(Api::new(host::tenant_url(&server, tenant.as_deref())?)?.signed_in(key, None));
@@ -64,11 +62,9 @@ fn api_key(globals: &Globals) -> Result<Option<String>, Failure> {
 /// The context by name, or the current one if it fits `--tenant` and `--server`, or the first that does.
 ///
 /// # Errors
-/// Where none fits.
+/// Where none fits; where the named one is of another tenant or server than was asked for: which of the two was meant
+/// cannot be known, and a wrong guess deletes in the wrong place.
 pub(crate) fn pick(globals: &Globals, all: &Contexts) -> Result<String, Failure> {
-    if let Some(name) = &globals.context {
-        return Ok(name.clone());
-    }
     let same_tenant = |context: &Context| globals.tenant.is_none() || context.tenant == globals.tenant;
     let same_server = |context: &Context| {
         globals
@@ -77,6 +73,12 @@ pub(crate) fn pick(globals: &Globals, all: &Contexts) -> Result<String, Failure>
             .is_none_or(|server| same_url(server, &context.server))
     };
     let fits = |context: &Context| same_tenant(context) && same_server(context);
+    if let Some(name) = &globals.context {
+        return match all.get(name)? {
+            context if fits(context) => Ok(name.clone()),
+            context => Err(misfit(name, context)),
+        };
+    }
     if let Some(current) = all
         .current
         .as_ref()
@@ -100,8 +102,21 @@ fn nobody(globals: &Globals) -> Failure {
     )
 }
 
+fn misfit(name: &str, context: &Context) -> Failure {
+    let tenant = context.tenant.as_ref().map(|tenant| format!("tenant {tenant} at "));
+    Failure::usage(format!(
+        "the context {name} is of {}{}, not of what --tenant or --server asks for; leave out --context (or \
+         TENANTCTL_CONTEXT) or the others",
+        tenant.unwrap_or_default(),
+        context.server
+    ))
+}
+
 fn same_url(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
 }
 
 /// Signs in with a password: access and refresh token.
@@ -155,5 +170,52 @@ impl Renew for RefreshToken {
             drop(lock);
             Ok(access_token)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Format;
+
+    fn picked(context: Option<&str>, tenant: Option<&str>, server: Option<&str>) -> Result<String, u8> {
+        let of = |tenant: &str| Context {
+            server: "http://127.0.0.1:8080".to_owned(),
+            tenant: Some(tenant.to_owned()),
+            ..Context::default()
+        };
+        let all = Contexts {
+            current: Some("acme".to_owned()),
+            contexts: ["acme", "globex"].map(|name| (name.to_owned(), of(name))).into(),
+        };
+        let globals = Globals {
+            output: Format::Table,
+            context: context.map(str::to_owned),
+            tenant: tenant.map(str::to_owned),
+            server: server.map(str::to_owned),
+            api_key_file: None,
+        };
+        pick(&globals, &all).map_err(|failure| failure.exit().code())
+    }
+
+    #[test]
+    fn a_context_that_does_not_fit_is_a_mistake_and_not_a_choice() {
+        let server = "http://127.0.0.1:8080/";
+        for (context, tenant, server, name) in [
+            (None, None, None, Ok("acme")),
+            (None, Some("globex"), None, Ok("globex")),
+            (Some("globex"), None, None, Ok("globex")),
+            (Some("globex"), Some("globex"), Some(server), Ok("globex")),
+            (Some("globex"), Some("acme"), None, Err(2)),
+            (Some("globex"), None, Some("http://127.0.0.1:9090"), Err(2)),
+            (Some("nobody"), None, None, Err(3)),
+            (None, Some("initech"), None, Err(4)),
+        ] {
+            assert_eq!(
+                picked(context, tenant, server),
+                name.map(str::to_owned),
+                "{context:?} {tenant:?}"
+            );
+        }
     }
 }

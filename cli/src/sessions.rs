@@ -5,7 +5,7 @@ use crate::{
     args::Globals,
     http::Call,
     output::{Column, text, time},
-    resource::{Resource, Session},
+    resource::{Limit, Resource, Session},
 };
 use clap::Subcommand;
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 const SESSIONS: Resource = Resource {
     path: "/v1/sessions",
     items: "sessions",
-    collection: "sessions",
+    shape: "sessions/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -50,9 +50,9 @@ pub(crate) enum SessionsCommand {
 pub(crate) async fn run(globals: &Globals, command: SessionsCommand) -> Result<(), Failure> {
     let session = Session::open(globals)?;
     match command {
-        SessionsCommand::List => session.list(&SESSIONS, &[], 0).await,
+        SessionsCommand::List => session.list(&SESSIONS, &[], Limit::ALL).await,
         SessionsCommand::Revoke { name } => {
-            let path = SESSIONS.at(&name, ":revoke");
+            let path = SESSIONS.at(&name, ":revoke")?;
             let answer = session.api.send(Call::post(&path, &json!({}))).await?;
             session.done(&format!("{name} has ended."), &answer)
         }

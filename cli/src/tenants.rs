@@ -7,7 +7,7 @@ use crate::{
     http::{Api, Call},
     operations::{self, Wait},
     output::{Column, text, time, word},
-    resource::{Resource, Session, given},
+    resource::{Limit, Resource, Session, given},
     text as paths,
 };
 use clap::{Args, Subcommand};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const TENANTS: Resource = Resource {
     path: "/v1/tenants",
     items: "tenants",
-    collection: "tenants",
+    shape: "tenants/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -47,9 +47,8 @@ pub(crate) enum TenantsCommand {
         /// Also the deleted ones
         #[arg(long)]
         show_deleted: bool,
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// One tenant
     #[command(after_help = "Example:\n  tenantctl tenants get acme")]
@@ -170,7 +169,7 @@ pub(crate) async fn run(globals: &Globals, command: TenantsCommand) -> Result<()
         } => {
             let plan = plan.map(|plan| paths::full_name("plans", &plan));
             let body = given(&[("displayName", display_name.as_deref()), ("plan", plan.as_deref())]);
-            return session.patch(&TENANTS.at(&name, ""), &body).await;
+            return session.patch(&TENANTS.at(&name, "")?, &body).await;
         }
         TenantsCommand::Suspend { name, reason, wait } => {
             (act(api, &name, ":suspend", &json!({"reason": reason})).await?, wait)
@@ -184,6 +183,7 @@ pub(crate) async fn run(globals: &Globals, command: TenantsCommand) -> Result<()
             confirm,
             wait,
         } => {
+            TENANTS.at(&name, "")?; // before anybody is asked
             agree(&name, purge, yes_destroy.as_deref(), &confirm)?;
             (delete(api, &name, purge).await?, wait)
         }
@@ -191,7 +191,7 @@ pub(crate) async fn run(globals: &Globals, command: TenantsCommand) -> Result<()
     operations::finish(session.output, api, operation, &wait).await
 }
 
-async fn list(session: &Session, prefix: Option<String>, show_deleted: bool, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, prefix: Option<String>, show_deleted: bool, limit: Limit) -> Result<(), Failure> {
     let deleted = if show_deleted { "true" } else { "" };
     let query = [
         ("slugPrefix", prefix.unwrap_or_default()),
@@ -210,7 +210,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(Value, Wait), Failure> {
 }
 
 async fn act(api: &Api, tenant: &str, verb: &str, body: &Value) -> Result<Value, Failure> {
-    api.send(Call::post(&TENANTS.at(tenant, verb), body)).await
+    api.send(Call::post(&TENANTS.at(tenant, verb)?, body)).await
 }
 
 /// A purge cannot be undone: `--yes` alone must not do it.
@@ -223,17 +223,19 @@ fn agree(tenant: &str, purge: bool, repeated: Option<&str>, confirm: &Confirm) -
         Some(name) => Err(Failure::usage(format!(
             "--yes-destroy {name}: it is {tenant} that would be destroyed"
         ))),
-        None => Confirm::default()
-            .ask(
-                &format!("Keys and data of {tenant} will be destroyed now; nothing brings them back."),
+        None => {
+            let what = format!("Keys and data of {tenant} will be destroyed now; nothing brings them back.");
+            Confirm::ask_for(
+                &what,
                 tenant,
+                &format!("--yes-destroy {tenant} (--yes is not enough for a purge)"),
             )
-            .map_err(|failure| failure.during(&format!("--purge needs --yes-destroy {tenant}"))),
+        }
     }
 }
 
 async fn delete(api: &Api, tenant: &str, purge: bool) -> Result<Value, Failure> {
-    let path = TENANTS.at(tenant, "");
+    let path = TENANTS.at(tenant, "")?;
     api.send(Call::new(Method::DELETE, &path).query("purge", if purge { "true" } else { "" }))
         .await
 }

@@ -8,8 +8,13 @@ use std::{
 };
 
 /// Encodes one path segment.
-#[must_use]
-pub(crate) fn segment(text: &str) -> String {
+///
+/// # Errors
+/// For nothing, `.` and `..`: a URL resolves those, and the request would end at another resource.
+pub(crate) fn segment(text: &str) -> Result<String, Failure> {
+    if matches!(text, "" | "." | "..") {
+        return Err(Failure::usage(format!("'{text}' is no part of a name")));
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -18,7 +23,7 @@ pub(crate) fn segment(text: &str) -> String {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    out
+    Ok(out)
 }
 
 /// `tenants/x` from `x` or `tenants/x`.
@@ -31,11 +36,26 @@ pub(crate) fn full_name(collection: &str, given: &str) -> String {
     }
 }
 
-/// `tenants/x` from `x` or `tenants/x`, each segment encoded.
-#[must_use]
-pub(crate) fn resource(collection: &str, given: &str) -> String {
-    let full = full_name(collection, given);
-    full.split('/').map(segment).collect::<Vec<_>>().join("/")
+/// The name that `given` stands for, each segment encoded. `shape` is how such names look (`objectTypes/*/records/*`); the
+/// collection in front may be left out.
+///
+/// # Errors
+/// For a name of another shape: what was asked of a record must not be done to its type, or to a member.
+pub(crate) fn resource(shape: &str, given: &str) -> Result<String, Failure> {
+    let wrong = || Failure::usage(format!("'{given}' is not a name like {shape}"));
+    let full = full_name(shape.split('/').next().unwrap_or_default(), given);
+    if full.split('/').count() != shape.split('/').count() {
+        return Err(wrong());
+    }
+    let parts = shape
+        .split('/')
+        .zip(full.split('/'))
+        .map(|(wanted, part)| match wanted {
+            "*" => segment(part).map_err(|_| wrong()),
+            fixed if fixed == part => Ok(part.to_owned()),
+            _ => Err(wrong()),
+        });
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.join("/"))
 }
 
 /// 144 random bits in 24 characters that need no quoting anywhere.
@@ -160,9 +180,36 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_path() {
-        assert_eq!(resource("tenants", "acme"), "tenants/acme");
-        assert_eq!(resource("tenants", "tenants/acme"), "tenants/acme");
-        assert_eq!(resource("tenants", "a?b#c d"), "tenants/a%3Fb%23c%20d");
+        let path = |shape, given| resource(shape, given).map_err(|failure| failure.exit().code());
+        for (given, inside) in [
+            ("acme", "tenants/acme"),
+            ("tenants/acme", "tenants/acme"),
+            ("a?b#c d", "tenants/a%3Fb%23c%20d"),
+            ("%2e%2e", "tenants/%252e%252e"),
+            ("a:purge", "tenants/a%3Apurge"),
+            ("..\\plans", "tenants/..%5Cplans"),
+        ] {
+            assert_eq!(path("tenants/*", given), Ok(inside.to_owned()), "{given}");
+        }
+        for (shape, given) in [
+            ("tenants/*", "../plans"),
+            ("tenants/*", ".."),
+            ("tenants/*", "."),
+            ("tenants/*", ""),
+            ("tenants/*", "tenants/"),
+            ("tenants/*", "tenants/.."),
+            ("tenants/*", "acme/domains"),
+            ("tenants/*", "acme/"),
+            ("apiKeys/*", "apiKeys/../users/1"),
+            ("apiKeys/*", "users/1"),
+            ("objectTypes/*/records/*", "objectTypes/zzz/../victim"),
+            ("objectTypes/*/records/*", "objectTypes/victim"),
+            ("objectTypes/*/records/*", "objectTypes/x/records/.."),
+            ("objectTypes/*/records/*", "objectTypes/../records/1"),
+            ("objectTypes/*/records/*", "objectTypes/x/other/1"),
+        ] {
+            assert_eq!(path(shape, given), Err(2), "{given}");
+        }
     }
 
     #[test]

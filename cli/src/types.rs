@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub(crate) const TYPES: Resource = Resource {
     path: "/v1/objectTypes",
     items: "objectTypes",
-    collection: "objectTypes",
+    shape: "objectTypes/*",
     columns: COLUMNS,
 };
 const COLUMNS: &[Column] = &[
@@ -126,7 +126,7 @@ pub(crate) async fn run(globals: &Globals, command: TypesCommand) -> Result<(), 
     match command {
         TypesCommand::List => list(&session).await,
         TypesCommand::Get { object_type } => {
-            let path = TYPES.at(&object_type, "");
+            let path = TYPES.at(&object_type, "")?;
             show(&session, &session.api.send(Call::get(&path)).await?)
         }
         TypesCommand::Create(args) => {
@@ -135,7 +135,7 @@ pub(crate) async fn run(globals: &Globals, command: TypesCommand) -> Result<(), 
             show(&session, &session.api.send(Call::post(TYPES.path, &body)).await?)
         }
         TypesCommand::Update(args) => {
-            let path = TYPES.at(&args.object_type, "");
+            let path = TYPES.at(&args.object_type, "")?;
             let mut now = session.api.send(Call::get(&path)).await?;
             let fields = now["fields"].as_array().cloned().unwrap_or_default();
             let mut body = args.body(fields)?;
@@ -147,6 +147,7 @@ pub(crate) async fn run(globals: &Globals, command: TypesCommand) -> Result<(), 
             force,
             confirm,
         } => {
+            TYPES.at(&object_type, "")?; // before anybody is asked
             let with = if force { " and all of its records" } else { "" };
             confirm.ask(&format!("{object_type}{with} will be removed."), &object_type)?;
             let force = if force { "true" } else { "" };
@@ -158,7 +159,7 @@ pub(crate) async fn run(globals: &Globals, command: TypesCommand) -> Result<(), 
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
-    let mut types = session.api.list(TYPES.path, TYPES.items, &[], 0).await?;
+    let mut types = session.api.list(TYPES.path, TYPES.items, &[]).await?;
     if session.output.is_table() {
         for one in &mut types {
             one["fieldCount"] = json!(one["fields"].as_array().map_or(0, Vec::len));
@@ -189,9 +190,31 @@ fn rules(field: &Value) -> String {
         .as_str()
         .filter(|to| !to.is_empty())
         .map(|to| format!("-> {to}"));
-    [on("required"), on("unique"), on("indexed"), to]
+    let number = |key: &str, word: &str| {
+        let value = output::number(field.get(key)).filter(|value| *value > 0);
+        value.map(|value| format!("{word}={value}"))
+    };
+    let (max, scale) = (number("maxLength", "max"), number("scale", "scale"));
+    [on("required"), on("unique"), on("indexed"), max, scale, to]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_shown_as_they_are_declared() {
+        for rule in ["required", "unique", "indexed", "max=40"] {
+            let field = fields::declared(&format!("sku:string:{rule}")).unwrap();
+            assert_eq!(rules(&field), rule);
+        }
+        let all = fields::declared("price:decimal:required,scale=2").unwrap();
+        assert_eq!(rules(&all), "required, scale=2");
+        let to = fields::declared("part:reference=parts").unwrap();
+        assert_eq!(rules(&to), "-> objectTypes/parts");
+    }
 }

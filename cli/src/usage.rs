@@ -4,8 +4,8 @@ use crate::{
     Failure,
     args::Globals,
     http::Call,
-    output::{self, Column, bytes, text, time},
-    resource::{Resource, Session},
+    output::{self, Column, bytes, measure, text, time},
+    resource::{Limit, Resource, Session},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -16,9 +16,9 @@ const POINTS: &[Column] = &[
     text("REQUESTS", "/requests"),
     text("ERRORS", "/errors"),
     text("LIMITED", "/limited"),
-    text("P50 MS", "/latencyP50Ms"),
-    text("P95 MS", "/latencyP95Ms").wide(),
-    text("P99 MS", "/latencyP99Ms"),
+    measure("P50 MS", "/latencyP50Ms"),
+    measure("P95 MS", "/latencyP95Ms").wide(),
+    measure("P99 MS", "/latencyP99Ms"),
     text("ROWS", "/rows"),
     bytes("RECEIVED", "/requestBytes"),
     bytes("SENT", "/responseBytes"),
@@ -33,15 +33,15 @@ const QUOTAS: &[Column] = &[
 const TENANTS: Resource = Resource {
     path: "/v1/platform/usage",
     items: "tenantUsages",
-    collection: "tenants",
+    shape: "tenants/*",
     columns: &[
         text("TENANT", "/slug"),
         text("PLAN", "/plan"),
         text("REQUESTS", "/usage/requests"),
         text("ERRORS", "/usage/errors"),
         text("LIMITED", "/usage/limited"),
-        text("P50 MS", "/usage/latencyP50Ms"),
-        text("P99 MS", "/usage/latencyP99Ms"),
+        measure("P50 MS", "/usage/latencyP50Ms"),
+        measure("P99 MS", "/usage/latencyP99Ms"),
         text("ROWS", "/usage/rows"),
         bytes("RECEIVED", "/usage/requestBytes"),
         bytes("SENT", "/usage/responseBytes"),
@@ -69,9 +69,8 @@ pub(crate) enum UsageCommand {
     Tenants {
         #[command(flatten)]
         span: Span,
-        /// At most this many; 0 for all
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
 }
 

@@ -40,8 +40,9 @@ async fn load_one(owner: &Api, declared: &Tenant, one: &Import, report: &mut Rep
     // All rows of such a file are written in one transaction: one record means that all are there.
     if !create_type
         && !owner
-            .list(&format!("{path}/records"), "records", &[], 1)
+            .page(&format!("{path}/records"), "records", &[], 1, String::new())
             .await?
+            .0
             .is_empty()
     {
         return Ok(());

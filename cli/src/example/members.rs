@@ -23,7 +23,7 @@ pub(crate) async fn load(
     logins: &mut Logins,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let users = owner.list("/v1/users", "users", &[], 0).await?;
+    let users = owner.list("/v1/users", "users", &[]).await?;
     for member in declared.members.iter().skip(1) {
         let user = users.iter().find(|user| user["email"] == member.email.as_str());
         if load_one(world, owner, declared, member, user, logins).await? {

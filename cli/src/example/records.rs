@@ -34,7 +34,7 @@ pub(crate) async fn load(owner: &Api, declared: &Tenant, report: &mut Report) ->
         let rows = read(declared, records, &fields)?;
         total += rows.len();
         let path = format!("/v1/objectTypes/{}/records", records.object_type);
-        let mut known = by_key(&owner.list(&path, "records", &[], 0).await?, &records.key);
+        let mut known = by_key(&owner.list(&path, "records", &[]).await?, &records.key);
         let missing: Vec<Row> = rows.into_iter().filter(|row| !known.contains_key(&row.key)).collect();
         report.step(&format!("{}: {}", declared.slug, records.object_type), missing.len());
         for batch in missing.chunks(BATCH) {

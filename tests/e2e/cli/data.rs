@@ -307,3 +307,35 @@ async fn wrong_rows_are_named_with_their_lines_and_operations_can_be_asked_about
     machine.run(&["operations", "get", missing]).failed(3, "NOT_FOUND");
     machine.run(&["operations", "cancel", missing]).failed(3, "NOT_FOUND");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_cannot_reach_another_collection() {
+    let (_, _, tenant, machine) = Machine::of_owner("ctly").await;
+    machine.json(&["types", "create", "victim", "--field", "name:string"]);
+    for args in [
+        &["records", "delete", "objectTypes/zzz/../victim", "--yes"][..],
+        &["keys", "revoke", &format!("apiKeys/../{}", tenant.owner.name), "--yes"],
+        &["sessions", "revoke", "../plans"],
+        &["members", "get", "../plans"],
+    ] {
+        machine.run(args).failed(2, "is not a name like");
+    }
+    machine.json(&["types", "get", "victim"]);
+    machine.json(&["members", "get", &tenant.owner.name]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_from_a_pipe_is_whole_for_programs_and_a_page_for_people() {
+    let (_, _, _, machine) = Machine::of_owner("ctlq").await;
+    machine.json(&["types", "create", "goods", "--field", "name:string"]);
+    let csv = format!("name\n{}", "Belt\n".repeat(60));
+    let import = ["-o", "json", "import", "-", "--type", "goods"];
+    assert_eq!(machine.feed(&import, &csv).json()["importedCount"], "60");
+    let all = machine.json(&["records", "list", "goods"]);
+    assert_eq!(all.as_array().map(Vec::len), Some(60));
+    let table = machine.run(&["records", "list", "goods"]);
+    assert!(table.err.contains("--limit 0"), "{}", table.err);
+    assert_eq!(table.ok().lines().count(), 51);
+    let exact = machine.run(&["records", "list", "goods", "--limit", "60"]);
+    assert_eq!((exact.err.as_str(), exact.out.lines().count()), ("", 61));
+}
