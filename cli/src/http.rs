@@ -42,6 +42,7 @@ pub(crate) struct Call<'a> {
     path: &'a str,
     query: Vec<(&'a str, String)>,
     body: Option<&'a Value>,
+    key: Option<String>,
 }
 
 impl<'a> Call<'a> {
@@ -53,7 +54,14 @@ impl<'a> Call<'a> {
             path,
             query: Vec::new(),
             body: None,
+            key: None,
         }
+    }
+    /// An `Idempotency-Key` that outlives this process: the same call, made again tomorrow, has no second effect.
+    #[must_use]
+    pub(crate) fn once(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
     }
     /// `GET`
     #[must_use]
@@ -124,7 +132,7 @@ impl Api {
     /// # Errors
     /// What the server said, as a [`Failure`].
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Value, Failure> {
-        let key = SystemIds.new_v7().to_string();
+        let key = call.key.clone().unwrap_or_else(|| SystemIds.new_v7().to_string());
         let mut renewed = false;
         for attempt in 1..=ATTEMPTS {
             let sent = self.request(&call, &key).await?.send().await;

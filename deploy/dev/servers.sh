@@ -97,7 +97,7 @@ epmd_up() { alive "$INST/pid/epmd.pid" "epmd -port ${PORT[epmd]}"; }
 rabbitmq_init() {
   [ ! -s "$STATE/rmq/defs.json" ] || return 0
   as mkdir -p "$STATE/rmq/log" "$STATE/rmq/mnesia" "$STATE/run"
-  echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange].' | put "$STATE/rmq/enabled_plugins"
+  echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange,rabbitmq_shovel,rabbitmq_shovel_management].' | put "$STATE/rmq/enabled_plugins"
   put "$STATE/rmq/rabbitmq.conf" <<C
 listeners.tcp.1 = 127.0.0.1:${PORT[amqp]}
 management.tcp.ip = 127.0.0.1

@@ -58,14 +58,30 @@ impl Lab {
     /// Waits until these services say that they are ready.
     pub(crate) async fn ready(&self, services: &[&str]) {
         for service in services {
-            let url = format!("{}/readyz", self.world.admin_urls[*service]);
-            eventually_within(RECOVERY, &format!("{service} is ready"), || async {
-                let answer = self.http.get(&url).send().await.map_err(|error| error.to_string())?;
-                let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
-                if status.is_success() { Ok(()) } else { Err(text) }
-            })
-            .await;
+            self.ready_at(&self.world.admin_urls[*service], service).await;
         }
+    }
+    /// The same of a process at another admin address.
+    pub(crate) async fn ready_at(&self, admin_url: &str, service: &str) {
+        let url = format!("{admin_url}/readyz");
+        eventually_within(RECOVERY, &format!("{service} is ready"), || async {
+            let answer = self.http.get(&url).send().await.map_err(|error| error.to_string())?;
+            let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
+            if status.is_success() { Ok(()) } else { Err(text) }
+        })
+        .await;
+    }
+    /// What a service shows under a name, over all labels.
+    pub(crate) async fn metric_sum(&self, service: &str, name: &str) -> f64 {
+        let url = format!("{}/metrics", self.world.admin_urls[service]);
+        let answer = self.http.get(url).send().await.expect("the admin port answers");
+        let text = answer.text().await.expect("a text");
+        let of = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            let value = rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next())??;
+            value.parse::<f64>().ok()
+        };
+        text.lines().filter_map(of).sum()
     }
     /// The operator, signed in; patient with an instance that is just coming back.
     pub(crate) async fn operator(&self) -> Operator {

@@ -16,6 +16,7 @@ mod lab;
 mod leaving;
 mod metering;
 mod patient;
+mod replicas;
 mod restoring;
 mod revocation;
 mod snapshots;

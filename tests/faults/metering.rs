@@ -5,7 +5,6 @@ use crate::{
     terminate::slow_upload,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 use tenantry_api::Methods;
 use tenantry_testkit::{World, eventually, eventually_within};
 use tenantry_tests::{Call, Meters, Operator, Rest, Tap, Tenant};
@@ -55,7 +54,7 @@ async fn many(count: usize, world: &World, tenant: &Tenant, methods: &Methods) {
 }
 
 /// What the API says of the tenant, asked by the operator: the question is not a request of the tenant's.
-async fn usage(operator: &Operator, tenant: &Tenant) -> Value {
+pub(crate) async fn usage(operator: &Operator, tenant: &Tenant) -> Value {
     let mut token = String::new();
     loop {
         let page = operator
@@ -76,7 +75,7 @@ async fn usage(operator: &Operator, tenant: &Tenant) -> Value {
 }
 
 /// int64 is a text in JSON.
-fn requests(usage: &Value) -> Option<u64> {
+pub(crate) fn requests(usage: &Value) -> Option<u64> {
     usage["requests"].as_str()?.parse().ok()
 }
 
@@ -246,7 +245,11 @@ async fn what_was_counted_before_sigterm_is_reported_before_the_end() {
     list(&first, REQUESTS / 10).await;
     // One more ends only after the signal.
     let late = tokio::spawn(slow_upload(first.clone()));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually_within(RECOVERY, "the upload is in work", || async {
+        let open = lab.metric_sum("gateway", "tenantry_in_flight").await;
+        if open >= 1.0 { Ok(()) } else { Err(open) }
+    })
+    .await;
     assert!(!late.is_finished(), "the upload is over already: it proves nothing");
     terminate(&lab, "gateway").await;
     let late = late.await.expect("the request did not panic");

@@ -91,7 +91,7 @@ async fn create(
 ) -> Result<(), Failure> {
     let (owner, plan) = (&declared.members[0], format!("plans/{}", declared.plan));
     let body = json!({"slug": declared.slug, "displayName": declared.display_name, "plan": plan});
-    let call = Call::post("/v1/tenants", &body).query("requestId", request_id);
+    let call = Call::post("/v1/tenants", &body).once(request_id);
     let call = call.query("adminEmail", owner.email.as_str());
     let operation = operator
         .send(call.query("adminDisplayName", owner.display_name.as_str()))

@@ -70,7 +70,8 @@ async fn main() -> Result<()> {
     config.registry.validate("registry", config.dev)?;
     config.identity.validate("identity", config.dev)?;
     let telemetry = tenantry_telemetry::init(SERVICE, &config.telemetry)?;
-    let (shutdown, readiness) = (Shutdown::install(), Readiness::default());
+    let shutdown = Shutdown::install(config.listen.shutdown_delay());
+    let readiness = Readiness::until(&shutdown);
 
     let peers = Peers::connect(&config.auth.endpoint, &config.identity, Arc::new(SystemClock))?;
     peers.watch_revocations(readiness.latch("revocations"), shutdown.token());

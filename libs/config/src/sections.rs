@@ -3,7 +3,7 @@
 
 use crate::{ConfigError, Secret};
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 /// `[listen]` of a service behind the gateway.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,6 +13,10 @@ pub struct Listen {
     pub grpc: SocketAddr,
     /// /livez /readyz /metrics.
     pub admin: SocketAddr,
+    /// Seconds between SIGTERM and the drain in which the process is unready but serves as before, 0 to 5. Where a
+    /// balancer stands in front, as long as it takes to notice.
+    #[serde(default)]
+    pub shutdown_delay_seconds: u32,
 }
 
 /// `[listen]` of the gateway.
@@ -23,6 +27,10 @@ pub struct GatewayListen {
     pub public: SocketAddr,
     /// /livez /readyz /metrics.
     pub admin: SocketAddr,
+    /// Seconds between SIGTERM and the drain in which the process is unready but serves as before, 0 to 5. Where a
+    /// balancer stands in front, as long as it takes to notice.
+    #[serde(default)]
+    pub shutdown_delay_seconds: u32,
 }
 
 /// `[db]` and `[data]`: one PostgreSQL database.
@@ -69,8 +77,8 @@ impl Default for Metering {
 impl Metering {
     /// Time between two reports.
     #[must_use]
-    pub fn interval(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(self.interval_seconds)
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_seconds)
     }
     /// Checks the section.
     ///
@@ -174,17 +182,29 @@ fn default_log() -> String {
 
 impl Listen {
     /// # Errors
-    /// Where both listeners share one address.
+    /// Where both listeners share one address, or the delay is too long.
     pub fn validate(&self, section: &str, _dev: bool) -> Result<(), ConfigError> {
-        differ(section, "grpc", self.grpc, self.admin)
+        differ(section, "grpc", self.grpc, self.admin)?;
+        delay(section, self.shutdown_delay_seconds)
+    }
+    /// See [`Listen::shutdown_delay_seconds`].
+    #[must_use]
+    pub fn shutdown_delay(&self) -> Duration {
+        Duration::from_secs(self.shutdown_delay_seconds.into())
     }
 }
 
 impl GatewayListen {
     /// # Errors
-    /// Where both listeners share one address.
+    /// Where both listeners share one address, or the delay is too long.
     pub fn validate(&self, section: &str, _dev: bool) -> Result<(), ConfigError> {
-        differ(section, "public", self.public, self.admin)
+        differ(section, "public", self.public, self.admin)?;
+        delay(section, self.shutdown_delay_seconds)
+    }
+    /// See [`GatewayListen::shutdown_delay_seconds`].
+    #[must_use]
+    pub fn shutdown_delay(&self) -> Duration {
+        Duration::from_secs(self.shutdown_delay_seconds.into())
     }
 }
 
@@ -307,6 +327,10 @@ fn differ(section: &str, name: &str, one: SocketAddr, admin: SocketAddr) -> Resu
         ));
     }
     Ok(())
+}
+
+fn delay(section: &str, seconds: u32) -> Result<(), ConfigError> {
+    range(&format!("{section}.shutdown_delay_seconds"), seconds, 0, 5)
 }
 
 fn endpoint(key: &str, url: &str, dev: bool) -> Result<(), ConfigError> {

@@ -55,7 +55,10 @@ fn from_database(db: &dyn DatabaseError) -> Error {
         )),
         "40001" | "40P01" | "55P03" => Error::new(Reason::Conflict, "A concurrent change won. Repeat the call."),
         "57014" => deadline_exceeded(),
-        "57P01" | "57P02" | "57P03" | "53300" => Error::unavailable("connection ended by the server"),
+        // Also a session that sat idle, in a transaction (25P03) or outside of one (57P05), for longer than is allowed.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" => {
+            Error::unavailable("connection ended by the server")
+        }
         code if code.starts_with("08") => Error::unavailable("connection failed"),
         // A refused context, a missing grant and an unknown table are bugs or attacks: the caller learns nothing.
         _ => Error::internal("statement refused"),

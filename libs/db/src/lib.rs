@@ -29,7 +29,7 @@ pub use conn::RowMeter;
 pub use copy::CopyOut;
 pub use error::{map_error, sqlstate};
 pub use lint::{Finding, ensure_clean, lint};
-pub use migrate::{Pending, Report, ensure_current, migrate, pending, tenancy_migrator};
+pub use migrate::{Pending, Report, ensure_current, migrate, pending, tenancy_migrator, wait_until_current};
 pub use retry::{RetryPolicy, retry};
 pub use settings::PoolSettings;
 pub use sqlx::{Row, migrate::Migrator, postgres::PgRow};

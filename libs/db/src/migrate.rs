@@ -6,9 +6,11 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 use std::{collections::BTreeMap, time::Duration};
-use tenantry_kernel::{Error, Reason, Result};
+use tenantry_kernel::{Error, Kind, Reason, Result};
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// Between two looks at a database that is away.
+const WAIT: Duration = Duration::from_millis(500);
 
 static TENANCY: Migrator = sqlx::migrate!("migrations/tenancy");
 
@@ -125,6 +127,28 @@ pub async fn ensure_current(url: &str, schema: &str, migrator: &Migrator) -> Res
         pending.missing, pending.altered
     );
     Err(Error::new(Reason::FailedPrecondition, text))
+}
+
+/// [`ensure_current`] of schema `tenancy` and of a service's own, as soon as the database answers: one that is away when a
+/// service starts (a failover, a node that drains) must not turn into a crash loop that outlasts it. Waits without end;
+/// whoever started the process has a limit of its own.
+///
+/// # Errors
+/// `FAILED_PRECONDITION` as [`ensure_current`]: waiting would not help.
+pub async fn wait_until_current(url: &str, schema: &str, migrator: &Migrator) -> Result<()> {
+    loop {
+        let current = async {
+            ensure_current(url, "tenancy", tenancy_migrator()).await?;
+            ensure_current(url, schema, migrator).await
+        };
+        match current.await {
+            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::ResourceExhausted) => {
+                tracing::warn!(schema, "the database is away; trying again");
+            }
+            done => return done,
+        }
+        tokio::time::sleep(WAIT).await;
+    }
 }
 
 async fn connect(url: &str) -> Result<PgConnection> {

@@ -81,26 +81,16 @@ impl Pool {
         // After a restart of the server every idle connection is dead: each may fail once.
         let mut left = self.max + 1;
         loop {
-            let mut conn = self.acquire(until, deadline).await?;
-            match tokio::time::timeout_at(
-                until.into(),
-                sqlx::raw_sql(sqlx::AssertSqlSafe(begin.to_owned())).execute(&mut *conn),
-            )
-            .await
-            {
-                Ok(Ok(_)) => return Ok(conn),
+            let mut opening = Opening(Some(self.acquire(until, deadline).await?));
+            match tokio::time::timeout_at(until.into(), opening.run(begin)).await {
+                Ok(Ok(conn)) => return Ok(conn),
                 Ok(Err(error)) => {
-                    conn.close_on_drop();
-                    let error = map_error(error);
                     left -= 1;
                     if left == 0 || error.kind() != tenantry_kernel::Kind::Unavailable {
                         return Err(error);
                     }
                 }
-                Err(_) => {
-                    conn.close_on_drop();
-                    return Err(late(deadline));
-                }
+                Err(_) => return Err(late(deadline)),
             }
         }
     }
@@ -141,6 +131,30 @@ impl Pool {
     /// Open and idle connections, for metrics.
     pub(crate) fn usage(&self) -> (u32, usize) {
         (self.pool.size(), self.pool.num_idle())
+    }
+}
+
+/// A connection on which BEGIN may have run, or not: dropped (its caller has gone, BEGIN was refused), it is closed. Back in
+/// the pool it would hold a transaction open that nobody ends.
+struct Opening(Option<PoolConnection<Postgres>>);
+
+impl Opening {
+    async fn run(&mut self, begin: &str) -> Result<PoolConnection<Postgres>> {
+        if let Some(conn) = &mut self.0 {
+            let begin = sqlx::raw_sql(sqlx::AssertSqlSafe(begin.to_owned()));
+            begin.execute(&mut **conn).await.map_err(map_error)?;
+        }
+        self.0
+            .take()
+            .ok_or_else(|| Error::internal("a connection was opened twice"))
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(conn) = &mut self.0 {
+            conn.close_on_drop();
+        }
     }
 }
 

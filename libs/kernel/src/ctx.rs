@@ -31,6 +31,7 @@ impl fmt::Debug for DbContext {
 #[derive(Clone, Debug)]
 pub struct Ctx {
     route: Option<Arc<TenantRoute>>,
+    named: Option<TenantId>,
     principal: Arc<Principal>,
     request_id: RequestId,
     deadline: Option<Instant>,
@@ -45,6 +46,7 @@ impl Ctx {
     pub fn new(principal: Principal, request_id: RequestId) -> Self {
         Self {
             route: None,
+            named: None,
             principal: Arc::new(principal),
             request_id,
             deadline: None,
@@ -57,6 +59,12 @@ impl Ctx {
     #[must_use]
     pub fn with_route(mut self, route: Arc<TenantRoute>) -> Self {
         self.route = Some(route);
+        self
+    }
+    /// The tenant that the caller's token names: a call between services has one without being bound to it.
+    #[must_use]
+    pub fn with_named(mut self, tenant: Option<TenantId>) -> Self {
+        self.named = tenant;
         self
     }
     /// Carries the signed database context.
@@ -106,6 +114,17 @@ impl Ctx {
     #[must_use]
     pub fn tenant_opt(&self) -> Option<TenantId> {
         self.route.as_ref().map(|route| route.tenant)
+    }
+    /// Passes where the caller's token was minted for `tenant`; a message can name any.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`: a foreign tenant looks like a missing one.
+    pub fn require_named(&self, tenant: TenantId) -> Result<(), Error> {
+        if self.named == Some(tenant) {
+            Ok(())
+        } else {
+            Err(Error::not_found())
+        }
     }
     /// The verified caller.
     #[must_use]

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tenantry_kernel::{Clock, TenantId};
+use tenantry_kernel::{Clock, TenantId, probe};
 
 const SHARDS: usize = 16;
 
@@ -30,6 +30,7 @@ pub struct Meter {
     shards: [Mutex<HashMap<TenantId, Delta>>; SHARDS],
     since: Mutex<DateTime<Utc>>,
     clock: Arc<dyn Clock>,
+    counted: probe::Counter,
 }
 
 impl Meter {
@@ -40,10 +41,16 @@ impl Meter {
             shards: std::array::from_fn(|_| Mutex::default()),
             since: Mutex::new(clock.now()),
             clock,
+            counted: probe::counter(
+                "tenantry_metered_requests_total",
+                "Requests that were counted for a tenant: reports have to follow",
+                &[],
+            ),
         }
     }
     /// One finished request.
     pub fn request(&self, tenant: TenantId, request: Request) {
+        self.counted.one();
         self.with(tenant, |delta| {
             delta.requests += 1;
             delta.admitted += u64::from(request.admitted);

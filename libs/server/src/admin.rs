@@ -43,7 +43,7 @@ pub(crate) async fn serve_admin_with(
         .map_err(|error| Error::internal(format!("admin port {address}: {error}")))?;
     let seen = readiness.clone();
     tenantry_kernel::probe::gauge("tenantry_ready", "1 when /readyz says yes", &[], move || {
-        Some(f64::from(u8::from(seen.waiting_for().is_empty())))
+        Some(f64::from(u8::from(seen.unready().is_none())))
     });
     let mut router = Router::new()
         .route("/livez", get(async || "ok\n"))
@@ -66,14 +66,9 @@ pub(crate) async fn serve_admin_with(
 }
 
 async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
-    let waiting = readiness.waiting_for();
-    if waiting.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for {}\n", waiting.join(", ")),
-        )
+    match readiness.unready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The gRPC server of one service: ports are bound first, then served until shutdown.
 
 use crate::{
-    Authenticate, Faults, Readiness, Revocations, Shutdown, admin, shutdown,
+    Authenticate, Faults, Readiness, Revocations, Shutdown, admin,
     stack::{IN_FLIGHT, Stack, StackLayer},
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -10,7 +10,9 @@ use tenantry_config::Listen;
 use tenantry_kernel::{Clock, Error, Ids, Resolve, SystemClock, SystemIds, probe};
 use tenantry_telemetry::RequestMetrics;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::server::TcpIncoming};
+use tonic_health::server::HealthReporter;
 
 /// A service's server, put together in its `wiring.rs`.
 pub struct Server {
@@ -111,7 +113,7 @@ impl Server {
         self
     }
 
-    /// Serves until the shutdown token, then drains for at most nine seconds.
+    /// Serves until the shutdown token, then drains for as long as the shutdown allows.
     ///
     /// # Errors
     /// INTERNAL where a port is taken or a part was not given.
@@ -136,6 +138,7 @@ impl Server {
                 .set_service_status(*name, tonic_health::ServingStatus::Serving)
                 .await;
         }
+        tokio::spawn(not_serving_when(shutdown.asked(), reporter, self.names.clone()));
         let stack = Arc::new(self.stack()?);
         in_flight(&stack);
         let layer = StackLayer(stack);
@@ -158,7 +161,7 @@ impl Server {
             .serve_with_incoming_shutdown(incoming, draining.cancelled_owned());
         let limit = async {
             stop.cancelled().await;
-            tokio::time::sleep(shutdown::LIMIT).await;
+            tokio::time::sleep(shutdown.limit()).await;
         };
         tokio::select! {
             served = serving => served.map_err(Error::internal),
@@ -200,6 +203,16 @@ impl Server {
             ))),
             None => Ok(methods.policies()),
         }
+    }
+}
+
+/// gRPC health says what `/readyz` says of a process that was asked to stop.
+async fn not_serving_when(asked: CancellationToken, reporter: HealthReporter, names: Vec<&'static str>) {
+    asked.cancelled().await;
+    for name in names.into_iter().chain([""]) {
+        reporter
+            .set_service_status(name, tonic_health::ServingStatus::NotServing)
+            .await;
     }
 }
 

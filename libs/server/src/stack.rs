@@ -79,6 +79,15 @@ impl Stack {
         );
         set_parent_from(&span, header(request.headers(), "traceparent"));
         let who = OnceLock::new();
+        let mut open = Open {
+            stack: &self,
+            method: &method,
+            who: &who,
+            request_id: &request_id,
+            started,
+            tally: &tally,
+            answered: false,
+        };
         let response = async {
             match self
                 .admit(&method, request.headers(), &request_id, &tally, started, &who)
@@ -93,11 +102,13 @@ impl Stack {
             }
         };
         let mut response = response.instrument(span.clone()).await;
+        open.answered = true;
         if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
             response.headers_mut().insert(REQUEST_ID_HEADER, value);
         }
         outcome(&span, &response);
-        self.account(&method, &response, who.get(), &request_id, started.elapsed(), &tally);
+        let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+        open.account(&format!("{code:?}"), header(response.headers(), REASON_HEADER));
         response
     }
 
@@ -126,6 +137,7 @@ impl Stack {
         access::authorize(method, &claims, &principal)?;
         let mut ctx = Ctx::new(principal, request_id.clone())
             .with_tally(tally.clone())
+            .with_named(claims.tid)
             .with_db(claims.db_context())
             .with_traceparent(current_traceparent().map(Into::into));
         if let (Some(tenant), false) = (claims.tid, method.access == Access::Service) {
@@ -186,35 +198,50 @@ impl Stack {
         }
     }
 
-    /// The one canonical line and the request metrics.
-    fn account(
-        &self,
-        method: &Policy,
-        response: &Response<Body>,
-        who: Option<&Who>,
-        request_id: &RequestId,
-        elapsed: Duration,
-        tally: &Tally,
-    ) {
-        let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
-        let code = format!("{code:?}");
-        self.metrics.record(&method.full_name, &code, elapsed.as_secs_f64());
-        canonical_line(CanonicalLine {
-            service: self.service,
-            method: &method.full_name,
-            code: &code,
-            reason: header(response.headers(), REASON_HEADER),
-            tenant: who.and_then(|who| who.tenant),
-            principal: who.map_or("anonymous", |who| who.principal.as_str()),
-            request_id: request_id.as_str(),
-            elapsed,
-            tally,
-        });
-    }
-
     fn request_id(&self, headers: &HeaderMap) -> RequestId {
         let given = header(headers, REQUEST_ID_HEADER).and_then(RequestId::parse);
         given.unwrap_or_else(|| RequestId::from_uuid(self.ids.new_v7()))
+    }
+}
+
+/// A request that is in work. Its caller may go away before it is answered, which drops it in the middle: then this is what
+/// still counts it.
+struct Open<'r> {
+    stack: &'r Stack,
+    method: &'r Policy,
+    who: &'r OnceLock<Who>,
+    request_id: &'r RequestId,
+    started: Instant,
+    tally: &'r Tally,
+    answered: bool,
+}
+
+impl Open<'_> {
+    /// The one canonical line and the request metrics. A stream is accounted for when it begins.
+    fn account(&self, code: &str, reason: Option<&str>) {
+        let (elapsed, who) = (self.started.elapsed(), self.who.get());
+        self.stack
+            .metrics
+            .record(&self.method.full_name, code, elapsed.as_secs_f64());
+        canonical_line(CanonicalLine {
+            service: self.stack.service,
+            method: &self.method.full_name,
+            code,
+            reason,
+            tenant: who.and_then(|who| who.tenant),
+            principal: who.map_or("anonymous", |who| who.principal.as_str()),
+            request_id: self.request_id.as_str(),
+            elapsed,
+            tally: self.tally,
+        });
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.account("Cancelled", Some(Reason::Cancelled.as_str()));
+        }
     }
 }
 

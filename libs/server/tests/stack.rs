@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Duration as Span};
 use http::HeaderMap;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioExecutor;
 use std::{
     net::{SocketAddr, TcpListener},
@@ -27,15 +27,21 @@ use tenantry_kernel::{
     TenantStatus, TransactionClaims,
 };
 use tenantry_server::{
-    Authenticate, REASON_HEADER, Revocation, Revocations, Revoked, Server, Shutdown, error_of, unary,
+    Authenticate, REASON_HEADER, Readiness, Revocation, Revocations, Revoked, Server, Shutdown, error_of, unary,
 };
 use tonic::{Code, Request, Response, Status, transport::Channel};
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_client::HealthClient},
+};
 use uuid::Uuid;
 
 const ACME: u128 = 1;
 const SUSPENDED: u128 = 2;
 const CREATING: u128 = 3;
 const DELETED: u128 = 4;
+/// Between being asked to stop and draining.
+const DELAY: Duration = Duration::from_secs(1);
 
 fn tenant(n: u128) -> TenantId {
     TenantId::from_uuid(Uuid::from_u128(n))
@@ -135,6 +141,7 @@ impl BrandingService for Handler {
 
 struct World {
     address: SocketAddr,
+    admin: SocketAddr,
     client: BrandingServiceClient<Channel>,
     claims: Arc<Claims>,
     revocations: Arc<Revocations>,
@@ -177,10 +184,11 @@ async fn start() -> World {
     let (revocations, handler, shutdown) = (
         Arc::new(Revocations::default()),
         Handler::default(),
-        Shutdown::default(),
+        Shutdown::after(DELAY),
     );
     revocations.apply(&[], clock.now());
     let listen = Listen {
+        shutdown_delay_seconds: 0,
         grpc: free(),
         admin: free(),
     };
@@ -189,6 +197,7 @@ async fn start() -> World {
         .resolver(Arc::new(Routes))
         .revocations(revocations.clone())
         .clock(Arc::new(clock.clone()))
+        .readiness(Readiness::until(&shutdown))
         .add_service(BrandingServiceServer::new(handler.clone()));
     let stop = shutdown.clone();
     tokio::spawn(async move { server.serve(&stop).await.unwrap() });
@@ -203,6 +212,7 @@ async fn start() -> World {
     }
     World {
         address: listen.grpc,
+        admin: listen.admin,
         client: BrandingServiceClient::new(channel.unwrap()),
         claims,
         revocations,
@@ -227,6 +237,24 @@ impl World {
     async fn update(&self) -> Result<(), Status> {
         let request = UpdateBrandingRequest::default();
         self.client.clone().update_branding(request).await.map(|_| ())
+    }
+    /// What a probe of the kubelet sees.
+    async fn ready(&self) -> (u16, String) {
+        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let answer = client.get(format!("http://{}/readyz", self.admin).parse().unwrap());
+        let answer = answer.await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8_lossy(&text).into_owned())
+    }
+    /// The service's health over gRPC.
+    async fn health(&self) -> i32 {
+        let channel = Channel::from_shared(format!("http://{}", self.address)).unwrap();
+        let request = HealthCheckRequest {
+            service: "tenantry.registry.v1.BrandingService".to_owned(),
+        };
+        let mut client = HealthClient::new(channel.connect().await.unwrap());
+        client.check(request).await.unwrap().into_inner().status
     }
     /// A call by hand: the head of its answer.
     async fn by_hand(&self, method: &str, headers: &[(&str, &str)], body: &'static [u8]) -> HeaderMap {
@@ -386,4 +414,49 @@ async fn a_method_that_nobody_implements_says_so() {
         )
         .await;
     assert_eq!(headers[REASON_HEADER], "MALFORMED_REQUEST", "{headers:?}");
+}
+
+#[tokio::test]
+async fn a_process_that_was_asked_to_stop_is_unready_and_serves_until_it_drains() {
+    let world = start().await;
+    world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+    assert_eq!(world.ready().await, (200, "ready\n".to_owned()));
+    assert_eq!(world.health().await, ServingStatus::Serving as i32);
+
+    let asked = world.shutdown.clone();
+    let draining = tokio::spawn(async move { asked.begin().await });
+    world.shutdown.asked().cancelled().await;
+    assert_eq!(world.ready().await, (503, "shutting down\n".to_owned()));
+    while world.health().await != ServingStatus::NotServing as i32 {}
+    world.get("").await.unwrap();
+    assert!(
+        !world.shutdown.token().is_cancelled(),
+        "new connections were still taken"
+    );
+
+    draining.await.unwrap();
+    let gone = Channel::from_shared(format!("http://{}", world.address)).unwrap();
+    while gone.connect().await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_call_whose_caller_has_gone_is_counted() {
+    let world = start().await;
+    world.calls_as(Some(user(ACME, Role::Admin, world.now())));
+    let before = world.handler.0.lock().unwrap().len();
+    tokio::select! {
+        ended = world.get("hang") => panic!("{ended:?}"),
+        () = async {
+            while world.handler.0.lock().unwrap().len() == before {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    let counted = |text: &str| {
+        let cancelled = |line: &&str| line.starts_with("tenantry_requests_total{") && line.contains("CANCELLED");
+        text.lines().any(|line| cancelled(&line) && line.ends_with(" 1"))
+    };
+    while !counted(&tenantry_telemetry::metrics_text()) {
+        tokio::task::yield_now().await;
+    }
 }

@@ -20,7 +20,7 @@ pub struct CanonicalLine<'a> {
     pub principal: &'a str,
     /// The request id.
     pub request_id: &'a str,
-    /// From head to end of response.
+    /// From the head of the request to the head of its response.
     pub elapsed: Duration,
     /// Queries, rows and cache counts.
     pub tally: &'a Tally,

@@ -173,14 +173,17 @@ impl RequestMetrics {
     #[must_use]
     pub fn new() -> Self {
         let meter = meter();
+        let requests = meter
+            .u64_counter("tenantry_requests")
+            .with_description("Requests by method and code")
+            .build();
+        // Without its nought an idle process has no rate, and an autoscaler that asks for it does nothing at all.
+        requests.add(0, &[KeyValue::new("method", "other"), KeyValue::new("code", "OK")]);
         Self {
-            requests: meter
-                .u64_counter("tenantry_requests")
-                .with_description("Requests by method and code")
-                .build(),
+            requests,
             seconds: meter
                 .f64_histogram("tenantry_request_seconds")
-                .with_description("Time from the request's head to the end of its response")
+                .with_description("Time from the request's head to the head of its response")
                 .with_boundaries(BUCKETS.to_vec())
                 .build(),
             seen: Mutex::default(),
@@ -234,6 +237,11 @@ mod tests {
     #[test]
     fn requests_are_counted_and_labels_stay_bounded() {
         let metrics = RequestMetrics::new();
+        let idle = r#"tenantry_requests_total{code="OK",method="other"} 0"#;
+        assert!(
+            metrics_text().lines().any(|line| line == idle),
+            "an idle process has a rate of nought"
+        );
         metrics.record("/tenantry.auth.v1.Users/GetUser", "OK", 0.004);
         metrics.record("/tenantry.auth.v1.Users/GetUser", "made\nup", 0.004);
         for n in 0..1000 {

@@ -26,7 +26,7 @@ use crate::{
     store::{SCHEMA, Store},
 };
 use anyhow::Context;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tenantry_api::{
     Methods,
     auth::{
@@ -38,12 +38,11 @@ use tenantry_api::{
 };
 use tenantry_config::Db;
 use tenantry_crypto::RootKey;
-use tenantry_db::{PoolSettings, SystemDb, TenantDb, ensure_current, tenancy_migrator};
-use tenantry_kernel::{Clock, Ids, Kind, Role, SystemClock, SystemIds};
+use tenantry_db::{PoolSettings, SystemDb, TenantDb, tenancy_migrator};
+use tenantry_kernel::{Clock, Ids, Role, SystemClock, SystemIds};
 use tenantry_messaging::{Bus, Relay, Topology};
 use tenantry_server::{Faults, Readiness, Revocations, Server, Shutdown};
 use tenantry_tenancy::{TenantRouter, TokenSource};
-use tokio_util::sync::CancellationToken;
 
 /// Connections of the system login: feed, relay, janitor, keys.
 const SYSTEM_CONNECTIONS: u32 = 4;
@@ -148,11 +147,15 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// A schema that does not fit, a port that is taken.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let shutdown = Shutdown::install();
+    let shutdown = Shutdown::install(config.listen.shutdown_delay());
     let stop = shutdown.token();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
-    wait_for_schema(config, &stop).await?;
+    let current = tenantry_db::wait_until_current(config.db.url.expose(), SCHEMA, &MIGRATOR);
+    let Some(current) = shutdown.asked().run_until_cancelled(current).await else {
+        return Ok(());
+    };
+    current?;
     let parts = parts(config, Arc::clone(&clock), Arc::clone(&ids))?;
     let Parts {
         store,
@@ -161,7 +164,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         root,
     } = parts;
     keep_the_rules(&store).await?;
-    let (readiness, faults) = (Readiness::default(), Faults::new(config.dev));
+    let (readiness, faults) = (Readiness::until(&shutdown), Faults::new(config.dev));
 
     let minter = Arc::clone(&core.minter);
     tokio::spawn(jobs::keys::run(
@@ -242,23 +245,6 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     server.serve(&shutdown).await?;
     bus.close().await;
     Ok(())
-}
-
-/// A database that is away is waited for; one of another version is an error.
-async fn wait_for_schema(config: &Config, stop: &CancellationToken) -> anyhow::Result<()> {
-    loop {
-        match ensure_current(config.db.url.expose(), SCHEMA, &MIGRATOR).await {
-            Ok(()) => return Ok(()),
-            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::ResourceExhausted) => {
-                tracing::warn!("the database is away; trying again");
-            }
-            Err(error) => return Err(error.into()),
-        }
-        tokio::select! {
-            () = stop.cancelled() => anyhow::bail!("stopped while waiting for the database"),
-            () = tokio::time::sleep(Duration::from_millis(500)) => {}
-        }
-    }
 }
 
 /// Nothing is served from a database in which isolation does not hold.

@@ -3,12 +3,14 @@
 use crate::{
     app::limits::Settings,
     clients::SERVICES,
-    domain::host::{Host, HostRules},
+    domain::{
+        host::{Host, HostRules},
+        proxies::Proxies,
+    },
 };
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
@@ -50,9 +52,9 @@ pub struct Config {
     /// Services of the installation's own, by name.
     #[serde(default)]
     pub upstreams: BTreeMap<String, Upstream>,
-    /// Whose X-Forwarded-For is believed.
+    /// Whose X-Forwarded-For is believed: addresses and CIDR ranges.
     #[serde(default)]
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Proxies,
     /// Insecure settings are allowed.
     #[serde(default)]
     pub dev: bool,

@@ -83,8 +83,8 @@ pub async fn run(config: &Config) -> Result<(), Error> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Error::internal(format!("public port {address}: {error}")))?;
-    let (shutdown, readiness) = (Shutdown::install(), Readiness::default());
-    let stop = shutdown.token();
+    let shutdown = Shutdown::install(config.listen.shutdown_delay());
+    let (readiness, stop) = (Readiness::until(&shutdown), shutdown.token());
     serve_admin(
         config.listen.admin,
         readiness.clone(),
@@ -142,7 +142,7 @@ pub async fn run(config: &Config) -> Result<(), Error> {
     let counted = CancellationToken::new();
     let reporter = Reporter::new("gateway", meter, &bus, Arc::new(SystemIds));
     let reporting = tokio::spawn(reporter.run(config.metering.interval(), counted.clone()));
-    listener::serve(listener, edge, config.limits.connections, stop).await;
+    listener::serve(listener, edge, config.limits.connections, shutdown).await;
     counted.cancel();
     // A task that panicked has said so itself.
     let _ended = tokio::join!(reporting, following);

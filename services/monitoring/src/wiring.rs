@@ -54,7 +54,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// Where the database does not fit this version or a port is taken.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    serve(config, &Shutdown::install()).await
+    serve(config, &Shutdown::install(config.listen.shutdown_delay())).await
 }
 
 /// Serves until `shutdown`.
@@ -63,9 +63,12 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// As [`run`].
 pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let store = store(&config.db)?;
-    check(config, &store).await?;
+    let Some(checked) = shutdown.asked().run_until_cancelled(check(config, &store)).await else {
+        return Ok(());
+    };
+    checked?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (readiness, stop) = (Readiness::default(), shutdown.token());
+    let (readiness, stop) = (Readiness::until(shutdown), shutdown.token());
     let peers = Peers::connect(&config.auth.endpoint, &config.identity, Arc::clone(&clock))?;
     let router = TenantRouter::new(
         tenantry_server::channel(&config.registry.endpoint)?,
@@ -159,8 +162,7 @@ async fn after_routes(
 /// The database has this version's schema and keeps the rules that isolation rests on.
 async fn check(config: &Config, store: &Store) -> anyhow::Result<()> {
     let url = config.db.system_url.expose();
-    tenantry_db::ensure_current(url, "tenancy", tenantry_db::tenancy_migrator()).await?;
-    tenantry_db::ensure_current(url, SCHEMA, &MIGRATOR).await?;
+    tenantry_db::wait_until_current(url, SCHEMA, &MIGRATOR).await?;
     let mut tx = store.begin_job("lint").await?;
     tenantry_db::ensure_clean(&mut tx, &[SCHEMA]).await?;
     Ok(tx.commit().await?)

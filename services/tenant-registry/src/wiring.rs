@@ -49,7 +49,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// Where the database does not fit this version or a port is taken.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    serve(config, &Shutdown::install()).await
+    serve(config, &Shutdown::install(config.listen.shutdown_delay())).await
 }
 
 /// Serves until `shutdown`.
@@ -57,24 +57,16 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
-    tenantry_db::ensure_current(
-        config.db.system_url.expose(),
-        "tenancy",
-        tenantry_db::tenancy_migrator(),
-    )
-    .await?;
-    tenantry_db::ensure_current(config.db.system_url.expose(), SCHEMA, &MIGRATOR).await?;
-
+    let store = store(&config.db)?;
+    let Some(checked) = shutdown.asked().run_until_cancelled(check(config, &store)).await else {
+        return Ok(());
+    };
+    checked?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let faults = Faults::new(config.dev);
-    let readiness = Readiness::default();
+    let readiness = Readiness::until(shutdown);
     let stop = shutdown.token();
-
-    let store = store(&config.db)?;
-    let mut tx = store.begin_job("lint").await?;
-    tenantry_db::ensure_clean(&mut tx, &[SCHEMA]).await?;
-    tx.commit().await?;
     let bus = Bus::connect(
         config.amqp.url.expose(),
         "registry",
@@ -162,4 +154,12 @@ fn store(db: &Db) -> anyhow::Result<Store> {
     let system = SystemDb::connect(PoolSettings::new(db.system_url.expose(), db.pool_size))?;
     let tenant = TenantDb::connect(PoolSettings::new(db.url.expose(), db.pool_size), db.shards as usize)?;
     Ok(Store::new(system, tenant))
+}
+
+/// The database has this version's schema and keeps the rules that isolation rests on.
+async fn check(config: &Config, store: &Store) -> anyhow::Result<()> {
+    tenantry_db::wait_until_current(config.db.system_url.expose(), SCHEMA, &MIGRATOR).await?;
+    let mut tx = store.begin_job("lint").await?;
+    tenantry_db::ensure_clean(&mut tx, &[SCHEMA]).await?;
+    Ok(tx.commit().await?)
 }

@@ -5,5 +5,6 @@ mod data;
 mod linter;
 mod pgbouncer;
 mod stolen;
+mod tls;
 mod transactions;
 mod world;

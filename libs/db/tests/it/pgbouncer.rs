@@ -16,10 +16,10 @@ use std::{
 use tenantry_db::{PoolSettings, TenantDb, Tx, query};
 
 /// A pgbouncer process of our own in front of one database.
-struct Pooler {
+pub(crate) struct Pooler {
     process: Child,
     dir: PathBuf,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Drop for Pooler {
@@ -55,6 +55,11 @@ fn unprivileged(dir: &std::path::Path) -> Option<&'static str> {
 
 impl Pooler {
     async fn start(world: &World) -> Self {
+        Self::start_with(world, |_| String::new()).await
+    }
+
+    /// With more settings; `settings` may put files into the directory.
+    pub(crate) async fn start_with(world: &World, settings: impl FnOnce(&std::path::Path) -> String) -> Self {
         let direct = world.url(ROLE);
         let (login, rest) = direct.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
         let (user, password) = login.split_once(':').unwrap();
@@ -71,8 +76,9 @@ impl Pooler {
             "[databases]\n{database} = host={host} port={server_port} dbname={database}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = scram-sha-256\nauth_file = {}\n\
-             pool_mode = transaction\ndefault_pool_size = 1\nmin_pool_size = 0\nreserve_pool_size = 0\nmax_client_conn = 50\n",
-            at("users")
+             pool_mode = transaction\ndefault_pool_size = 1\nmin_pool_size = 0\nreserve_pool_size = 0\nmax_client_conn = 50\n{}",
+            at("users"),
+            settings(&dir)
         );
         fs::write(at("config"), config).unwrap();
         let log = fs::File::create(at("log")).unwrap();

@@ -49,6 +49,35 @@ async fn dropped_is_rolled_back_and_the_connection_serves_on() {
     world.drop().await;
 }
 
+async fn number(conn: &mut sqlx::PgConnection, sql: &str) -> i64 {
+    let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(conn);
+    row.await.unwrap().get(0)
+}
+
+/// Who the server thinks is talking.
+async fn backend(db: &TenantDb) -> i32 {
+    let mut tx = db.begin(&good(tenant(1))).await.unwrap();
+    let row = tx.fetch_one(query("SELECT pg_catalog.pg_backend_pid()")).await.unwrap();
+    row.get(0)
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_while_its_transaction_opens_leaves_none_open() {
+    let world = World::new().await;
+    let (db, mut admin) = (world.tenants(1), world.superuser().await);
+    let before = backend(&db).await;
+    run(&mut admin, "BEGIN; LOCK TABLE app.notes IN ACCESS EXCLUSIVE MODE").await;
+    let (ctx, tables) = (good(tenant(1)), ["app.notes".to_owned()]);
+    let waits = format!("SELECT count(*) FROM pg_locks WHERE pid = {before} AND NOT granted");
+    tokio::select! {
+        _ = db.begin_snapshot(&ctx, &tables, Duration::from_secs(60)) => panic!("the table is locked"),
+        () = async { while number(&mut admin, &waits).await == 0 {} } => {}
+    }
+    run(&mut admin, "ROLLBACK").await;
+    assert_ne!(backend(&db).await, before, "its connection is not used again");
+    world.drop().await;
+}
+
 #[tokio::test]
 async fn a_deadline_ends_the_statement_and_a_cancelled_call_its_connection() {
     let world = World::new().await;

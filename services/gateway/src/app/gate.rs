@@ -128,7 +128,9 @@ impl Gate {
             _ => self.private(visitor, expected, audience).await?,
         };
         note(visitor, &route);
-        self.quotas.check(&route, method)?;
+        if visitor.trail.page.get().is_none() {
+            self.quotas.check(&route, method)?;
+        }
         let (state, held) = self.limiters.tenant(&route).await;
         // Set once: the first call of a page counts.
         let _ = visitor.trail.rate.set(state);
@@ -211,14 +213,20 @@ impl Gate {
     /// The answer is a gRPC response as the service gave it, or one that says why there is none.
     pub async fn forward(&self, visitor: &Visitor, pass: Pass, body: Body, violation: Violation) -> Response<Body> {
         let time = deadline::of(&pass.method, visitor.wish);
-        let until = time.and_then(|time| Instant::now().checked_add(time));
+        let until = guard::Until {
+            at: time.and_then(|time| Instant::now().checked_add(time)),
+            impatient: deadline::is_impatient(&pass.method, visitor.wish),
+        };
         let span = client_span(visitor, &pass.method);
         let request = span.in_scope(|| outgoing(visitor, &pass, body, time));
         let sending = send(pass.channel, request).instrument(span.clone());
-        let answer = match until {
-            Some(until) => tokio::time::timeout_at(until, sending)
-                .await
-                .unwrap_or_else(|_| Err(error::deadline_exceeded())),
+        let answer = match until.at {
+            Some(at) => tokio::time::timeout_at(at, sending).await.unwrap_or_else(|_| {
+                if until.impatient {
+                    let _ = visitor.trail.given_up.set(());
+                }
+                Err(error::deadline_exceeded())
+            }),
             None => sending.await,
         };
         if answer.is_err() {

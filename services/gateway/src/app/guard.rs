@@ -174,6 +174,7 @@ impl HttpBody for FrameGuard {
 struct Answer {
     inner: Body,
     sleep: Option<Pin<Box<Sleep>>>,
+    impatient: bool,
     held: Option<Held>,
     violation: Violation,
     request_id: RequestId,
@@ -181,16 +182,25 @@ struct Answer {
     done: bool,
 }
 
+/// When an answer has to be whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Until {
+    /// `None`: whenever.
+    pub at: Option<Instant>,
+    /// Its caller asked for less time than usual.
+    pub impatient: bool,
+}
+
 /// Wraps a service's response for the client.
 #[must_use]
 pub fn answer(
     mut response: Response<Body>,
-    until: Option<Instant>,
+    until: Until,
     held: Held,
     violation: Violation,
     visitor: &Visitor,
 ) -> Response<Body> {
-    let sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until)));
+    let sleep = until.at.map(|at| Box::pin(tokio::time::sleep_until(at)));
     explain(response.headers_mut(), &visitor.request_id);
     response.map(|inner| {
         if inner.is_end_stream() {
@@ -199,6 +209,7 @@ pub fn answer(
         Body::new(Answer {
             inner,
             sleep,
+            impatient: until.impatient,
             held: Some(held),
             violation,
             request_id: visitor.request_id.clone(),
@@ -251,6 +262,9 @@ impl HttpBody for Answer {
         if let Some(sleep) = &mut self.sleep
             && sleep.as_mut().poll(cx).is_ready()
         {
+            if self.impatient {
+                let _ = self.trail.given_up.set(());
+            }
             return self.end(&error::deadline_exceeded());
         }
         match std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx)) {

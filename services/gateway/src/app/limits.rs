@@ -145,7 +145,7 @@ impl Limiters {
     /// Counts one request of a tenant. The state goes into the headers of whatever is answered.
     ///
     /// # Errors
-    /// `RATE_LIMITED`, or `OVERLOADED` where the tenant has too many requests open.
+    /// `RATE_LIMITED`, also where the tenant has too many requests open.
     pub async fn tenant(&self, route: &TenantRoute) -> (RateState, Result<Held, Error>) {
         let tenant = self.of(route).await;
         match tenant.bucket.take() {
@@ -232,7 +232,10 @@ fn limited(route: &TenantRoute, wait: Duration) -> Error {
 
 fn busy(most: usize) -> Error {
     let text = format!("Your organisation has {most} requests open at the same time. Wait for some of them to end.");
-    Error::new(Reason::Overloaded, text).retry_after(Duration::from_secs(1))
+    Error::new(Reason::RateLimited, text)
+        .retry_after(Duration::from_secs(1))
+        .meta("limit", "open_requests")
+        .meta("value", most.to_string())
 }
 
 #[cfg(test)]
@@ -294,10 +297,9 @@ mod tests {
         let limiters = limiters(1);
         let tenant = route(1, 100, 100);
         let first = limiters.tenant(&tenant).await.1.expect("free");
-        assert_eq!(
-            limiters.tenant(&tenant).await.1.expect_err("full").reason(),
-            Reason::Overloaded
-        );
+        let full = limiters.tenant(&tenant).await.1.expect_err("full");
+        assert_eq!(full.reason(), Reason::RateLimited, "its own doing, not the house's");
+        assert!(full.public().contains("1 requests open"), "{full}");
         drop(first);
         assert!(limiters.tenant(&tenant).await.1.is_ok());
     }

@@ -10,11 +10,14 @@ use std::{
 use tenantry_api::{Access, Method, monitoring::QuotaState};
 use tenantry_kernel::{Clock, Error, Reason, Result, TenantId, TenantRoute};
 
-/// Methods that stay open by permission (a dot at the end: all below), beside everything public: signing in and out and looking at one's sessions, one's
-/// own page, and the usage that says why the rest is refused.
-const OPEN: [&str; 4] = [
+/// Methods that stay open to programs by permission (a dot at the end: all below), beside everything public: signing in
+/// and out and looking at one's sessions, one's own page, the usage that says why the rest is refused, and how far work is
+/// that began before (the script of a page asks for it, too). What pages ask for is not counted against a quota at all.
+const OPEN: [&str; 6] = [
     "auth.login.",
     "auth.sessions.",
+    "backup.operations.get",
+    "business.operations.get",
     "monitoring.usage.get",
     "registry.branding.get",
 ];
@@ -43,7 +46,8 @@ impl Quotas {
         }
     }
 
-    /// Whether the tenant may call the method.
+    /// Whether the tenant may call the method. Pages are not asked about: whoever is over a quota must be able to see why
+    /// and to delete what is not needed.
     ///
     /// # Errors
     /// `QUOTA_EXCEEDED` with the limit, the plan, what it allows and when it may be used again.
@@ -175,6 +179,8 @@ mod tests {
             "/tenantry.auth.v1.LoginService/SignOut",
             "/tenantry.auth.v1.SessionService/GetCurrentSession",
             "/tenantry.monitoring.v1.UsageService/GetUsage",
+            "/tenantry.business.v1.OperationService/GetOperation",
+            "/tenantry.backup.v1.OperationService/GetOperation",
         ] {
             assert!(quotas.check(&route, &method(open)).is_ok(), "{open}");
         }

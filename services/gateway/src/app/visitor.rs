@@ -60,6 +60,10 @@ pub struct Trail {
     pub end: OnceLock<Code>,
     /// The reason of that end.
     pub end_reason: OnceLock<String>,
+    /// Its caller gave up: hung up, or had asked for an answer sooner than anybody promises one.
+    pub given_up: OnceLock<()>,
+    /// A person looks at a page with their session: the quota of the month, which is for programs, is not asked.
+    pub page: OnceLock<()>,
 }
 
 /// One request.

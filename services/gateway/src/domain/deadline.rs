@@ -25,6 +25,12 @@ pub fn of(method: &Method, wish: Option<Duration>) -> Option<Duration> {
     Some(wish.unwrap_or(if waits { MAX } else { DEFAULT }).min(MAX))
 }
 
+/// Whether the caller wants to wait shorter than it need: what ends by that is the caller's own doing, not a failure.
+#[must_use]
+pub fn is_impatient(method: &Method, wish: Option<Duration>) -> bool {
+    wish.is_some_and(|wish| of(method, None).is_none_or(|usual| wish < usual))
+}
+
 /// Reads `grpc-timeout`: at most eight digits and a unit. Anything else is no wish.
 #[must_use]
 pub fn parse(text: &str) -> Option<Duration> {
@@ -78,6 +84,13 @@ mod tests {
         );
         assert_eq!(time("/tenantry.business.v1.RecordService/WatchRecords", None), None);
         assert_eq!(time("/tenantry.business.v1.RecordService/WatchRecords", long), long);
+        let impatient = |path: &str, wish| is_impatient(methods.get(path).expect("a method"), wish);
+        let (get, watch) = (
+            "/tenantry.business.v1.RecordService/GetRecord",
+            "/tenantry.business.v1.RecordService/WatchRecords",
+        );
+        assert!(impatient(get, Some(Duration::from_nanos(1))) && impatient(watch, long));
+        assert!(!impatient(get, None) && !impatient(get, Some(DEFAULT)) && !impatient(watch, None));
     }
 
     #[test]

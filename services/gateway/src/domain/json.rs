@@ -6,8 +6,12 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
-use serde_json::Value as Json;
-use std::collections::HashMap;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value as Json, error::Category};
+use std::{collections::HashMap, fmt};
 use tenantry_kernel::{Error, Reason};
 
 /// Deepest nesting of arrays and objects.
@@ -36,13 +40,85 @@ pub fn parse(body: &[u8]) -> Result<Json, Error> {
             "The body is nested more than {MAX_DEPTH} levels deep."
         )));
     }
-    serde_json::from_str(text).map_err(|e| {
-        malformed(format!(
-            "The body is not valid JSON (line {}, column {}).",
-            e.line(),
-            e.column()
-        ))
-    })
+    let parsed = serde_json::from_str::<Unique>(text).map_err(|e| {
+        let what = if e.classify() == Category::Data {
+            "names a member twice"
+        } else {
+            "is not valid JSON"
+        };
+        malformed(format!("The body {what} (line {}, column {}).", e.line(), e.column()))
+    })?;
+    Ok(parsed.0)
+}
+
+/// JSON whose objects name each member once: of two, every reader would take another one (RFC 8259, section 4).
+struct Unique(Json);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Unique;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_unit<E>(self) -> Result<Unique, E> {
+                Ok(Unique(Json::Null))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_string<E>(self, value: String) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unique, A::Error> {
+                let mut items = Vec::new();
+                while let Some(Unique(item)) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Unique(Json::Array(items)))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
+                let mut object = Map::new();
+                while let Some((name, Unique(value))) = map.next_entry::<String, Unique>()? {
+                    if object.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member is named twice"));
+                    }
+                }
+                Ok(Unique(Json::Object(object)))
+            }
+        }
+        from.deserialize_any(Visit)
+    }
+}
+
+/// Where a free-form value holds a whole number that no double can be: it would become its neighbour without a word.
+fn inexact(json: &Json, path: &str) -> Option<String> {
+    const EXACT: u64 = (1 << 53) - 1;
+    match json {
+        Json::Number(number) => {
+            let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+            size.filter(|size| *size > EXACT).map(|_| path.to_owned())
+        }
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| inexact(item, &format!("{path}[{at}]"))),
+        Json::Object(members) => members.iter().find_map(|(name, item)| inexact(item, &join(path, name))),
+        _ => None,
+    }
 }
 
 /// Depth by counting brackets outside of strings: no recursion, whatever comes.
@@ -81,6 +157,19 @@ pub fn message(kind: &MessageDescriptor, json: &Json, path: &str) -> Result<Dyna
             .as_str()
             .ok_or_else(|| Error::invalid_field(path, "must be a string of comma-separated paths"))?;
         return Ok(field_mask(kind, text));
+    }
+    if [
+        "google.protobuf.Struct",
+        "google.protobuf.Value",
+        "google.protobuf.ListValue",
+    ]
+    .contains(&kind.full_name())
+        && let Some(at) = inexact(json, path)
+    {
+        return Err(Error::invalid_field(
+            at,
+            "is a whole number beyond 2^53; write it as a string",
+        ));
     }
     if kind.full_name().starts_with("google.protobuf.") {
         let expected = expectation(kind.full_name());

@@ -161,6 +161,36 @@ fn deep_broken_and_foreign_bytes_are_malformed() {
     assert!(parse(b"\"[[[[ \\\" [[[[\"").is_ok(), "brackets in strings do not count");
 }
 
+#[test]
+fn a_member_that_is_named_twice_is_malformed() {
+    for body in [
+        r#"{"a": 1, "a": 1}"#,
+        r#"[{"x": {"b": 1, "c": 2, "b": null}}]"#,
+        r#"{"a": 1, "\u0061": 2}"#,
+    ] {
+        let error = parse(body.as_bytes()).expect_err(body);
+        assert_eq!(error.reason(), Reason::MalformedRequest);
+        assert!(error.public().contains("twice"), "{error}");
+    }
+    assert!(parse(br#"{"a": {"a": 1}, "b": {"a": 1}}"#).is_ok());
+}
+
+#[test]
+fn a_whole_number_that_no_double_can_be_is_refused_where_it_would_become_one() {
+    let kind = kind("google.protobuf.Struct");
+    for (body, at) in [
+        (r#"{"id": 9007199254740993}"#, "fields.id"),
+        (r#"{"a": [1, {"b": -9007199254740992}]}"#, "fields.a[1].b"),
+        (r#"{"big": 12345678901234567890}"#, "fields.big"),
+    ] {
+        let json = parse(body.as_bytes()).expect("json");
+        let error = message(&kind, &json, "fields").expect_err(body);
+        assert_eq!(error.fields()[0].field, at, "{error:?}");
+    }
+    let fine = parse(br#"{"a": 9007199254740991, "b": 1e300, "c": 0.1, "d": "9007199254740993"}"#).expect("json");
+    assert!(message(&kind, &fine, "fields").is_ok());
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}\":,a-z0-9.eE+-]{0,200}") {

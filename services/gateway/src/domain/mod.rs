@@ -9,6 +9,7 @@ pub mod json;
 pub mod openapi;
 pub mod origin;
 pub mod problem;
+pub mod proxies;
 pub mod table;
 pub mod template;
 pub mod text;

@@ -8,8 +8,10 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Se
 use serde_json::Value as Json;
 use tenantry_kernel::{Error, Reason};
 
-/// Longest `Idempotency-Key`.
-const MAX_KEY: usize = 255;
+/// Longest `Idempotency-Key`: what the services keep of a `request_id`.
+pub(super) const MAX_KEY: usize = 128;
+/// Longest `Last-Event-ID` and `If-Match`: tokens of ours, a sealed one among them.
+const MAX_TOKEN: usize = 255;
 
 /// The parts of a REST request that become a message.
 #[derive(Debug)]
@@ -39,8 +41,25 @@ pub fn request(binding: &Binding, parts: &Parts<'_>) -> Result<DynamicMessage, E
         bind_path(&mut message, name, value)?;
     }
     query(&mut message, &binding.body, parts)?;
-    fill(&mut message, "request_id", parts.idempotency_key, "Idempotency-Key")?;
-    fill(&mut message, "resume_token", parts.last_event_id, "Last-Event-ID")?;
+    fill(
+        &mut message,
+        "request_id",
+        parts.idempotency_key,
+        ("Idempotency-Key", MAX_KEY),
+    )?;
+    // A browser's event source repeats the address it was given, and says beside it how far it has come since.
+    if let (Some(_), Some(given)) = (
+        parts.last_event_id,
+        message.descriptor_of().get_field_by_name("resume_token"),
+    ) {
+        message.clear_field(&given);
+    }
+    fill(
+        &mut message,
+        "resume_token",
+        parts.last_event_id,
+        ("Last-Event-ID", MAX_TOKEN),
+    )?;
     expect_etag(&mut message, binding, parts.if_match)?;
     Ok(message)
 }
@@ -62,7 +81,7 @@ fn expect_etag(message: &mut DynamicMessage, binding: &Binding, if_match: Option
     let own = message.descriptor_of().get_field_by_name("etag").is_some();
     let BodyRule::Field(name) = &binding.body else {
         return if own {
-            fill(message, "etag", if_match, "If-Match")
+            fill(message, "etag", if_match, ("If-Match", MAX_TOKEN))
         } else {
             Err(unconditional())
         };
@@ -73,7 +92,7 @@ fn expect_etag(message: &mut DynamicMessage, binding: &Binding, if_match: Option
         .ok_or_else(|| unknown(name))?;
     match message.get_field_mut(&target).as_message_mut() {
         Some(inner) if inner.descriptor_of().get_field_by_name("etag").is_some() => {
-            fill(inner, "etag", if_match, "If-Match")
+            fill(inner, "etag", if_match, ("If-Match", MAX_TOKEN))
         }
         _ => Err(unconditional()),
     }
@@ -211,20 +230,29 @@ fn from_query(target: &FieldDescriptor, text: &str, name: &str) -> Result<Value,
     json::single(&target.kind(), &json, name)
 }
 
-/// Puts a header into the field it stands for, where the message has one and the client left it empty.
-fn fill(message: &mut DynamicMessage, name: &str, text: Option<&str>, header: &str) -> Result<(), Error> {
+/// Puts a header, which may be so long, into the field it stands for, where the message has one. Said twice, both must be the
+/// same: a condition that one reader sees and another does not is no condition.
+fn fill(
+    message: &mut DynamicMessage,
+    name: &str,
+    text: Option<&str>,
+    (header, most): (&str, usize),
+) -> Result<(), Error> {
     let (Some(text), Some(target)) = (text, message.descriptor_of().get_field_by_name(name)) else {
         return Ok(());
     };
-    if text.is_empty() || text.len() > MAX_KEY || !text.bytes().all(|b| b.is_ascii_graphic()) {
+    if text.is_empty() || text.len() > most || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::invalid_field(
             header,
-            format!("must be 1 to {MAX_KEY} visible ASCII characters"),
+            format!("must be 1 to {most} visible ASCII characters"),
         ));
     }
-    if !message.has_field(&target) {
-        message.set_field(&target, Value::String(text.to_owned()));
+    let text = Value::String(text.to_owned());
+    if message.has_field(&target) && *message.get_field(&target) != text {
+        let what = format!("differs from the header {header}; give one of them");
+        return Err(Error::invalid_field(target.json_name(), what));
     }
+    message.set_field(&target, text);
     Ok(())
 }
 

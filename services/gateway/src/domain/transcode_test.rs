@@ -32,6 +32,44 @@ fn make(http: &str, target: &str, body: &str) -> Result<Json, Error> {
     request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
 }
 
+/// What becomes of the two headers of a request that has a field for one of them.
+fn headers(http: &str, target: &str, key: Option<&str>, last_event_id: Option<&str>) -> Result<Json, Error> {
+    let path = Path::parse(target).expect("a path");
+    let found = TABLE.find(&http.parse().expect("a method"), &path);
+    let Found::Route(
+        Route {
+            target: Target::Call(binding),
+            ..
+        },
+        bindings,
+    ) = found
+    else {
+        panic!("{http} {target} has no route")
+    };
+    let parts = Parts {
+        path: &bindings,
+        query: "",
+        body: b"",
+        idempotency_key: key,
+        if_match: None,
+        last_event_id,
+    };
+    request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
+}
+
+#[test]
+fn a_key_is_as_long_as_services_keep_it_and_a_token_may_be_longer() {
+    let (most, more) = ("k".repeat(128), "k".repeat(129));
+    let kept = headers("DELETE", "/v1/tenants/t", Some(&most), None).expect("a message");
+    assert_eq!(kept["requestId"], json!(most));
+    for wrong in [more.as_str(), "", "two words"] {
+        let refused = headers("DELETE", "/v1/tenants/t", Some(wrong), None).expect_err(wrong);
+        assert_eq!(refused.reason(), Reason::InvalidArgument, "{wrong}");
+    }
+    let resumed = headers("GET", "/v1/records:watch", None, Some(&more)).expect("a message");
+    assert_eq!(resumed["resumeToken"], json!(more));
+}
+
 /// What becomes of the header.
 fn if_match(http: &str, target: &str, etag: &str) -> Result<Json, Error> {
     let path = Path::parse(target).expect("a path");
@@ -55,6 +93,53 @@ fn if_match(http: &str, target: &str, etag: &str) -> Result<Json, Error> {
         last_event_id: None,
     };
     request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
+}
+
+#[test]
+fn a_header_and_the_field_it_stands_for_say_the_same() {
+    let call =
+        |http: &str, target: &str, query: &'static str, body: &'static [u8], header: [Option<&'static str>; 3]| {
+            let path = Path::parse(target).expect("a path");
+            let Found::Route(route, bindings) = TABLE.find(&http.parse().expect("a method"), &path) else {
+                panic!("{http} {target} has no route")
+            };
+            let Target::Call(binding) = &route.target else {
+                panic!("{target} is no call")
+            };
+            let [idempotency_key, if_match, last_event_id] = header;
+            let parts = Parts {
+                path: &bindings,
+                query,
+                body,
+                idempotency_key,
+                if_match,
+                last_event_id,
+            };
+            request(binding, &parts).map(|message| serde_json::to_value(&message).expect("json"))
+        };
+    let record = "/v1/objectTypes/t/records/1";
+    let etag = |header| call("PATCH", record, "", br#"{"etag": "\"2\""}"#, [None, Some(header), None]);
+    assert_eq!(etag("\"2\"").expect("the same")["record"]["etag"], json!("\"2\""));
+    assert_eq!(etag("\"1\"").expect_err("stale").reason(), Reason::InvalidArgument);
+    let once = |header| {
+        call(
+            "POST",
+            "/v1/snapshots",
+            "requestId=a",
+            b"{}",
+            [Some(header), None, None],
+        )
+    };
+    assert_eq!(once("a").expect("the same")["requestId"], json!("a"));
+    assert_eq!(once("b").expect_err("another").reason(), Reason::InvalidArgument);
+    let watch = call(
+        "GET",
+        "/v1/records:watch",
+        "resumeToken=old",
+        b"",
+        [None, None, Some("new")],
+    );
+    assert_eq!(watch.expect("it goes on")["resumeToken"], json!("new"));
 }
 
 #[test]
@@ -101,11 +186,11 @@ fn path_body_and_query_each_fill_their_fields() {
     assert_eq!(
         make(
             "POST",
-            "/v1/tenants?adminEmail=a%40b.test&request_id=mine",
+            "/v1/tenants?adminEmail=a%40b.test&request_id=key-1",
             r#"{"slug": "acme"}"#
         )
         .expect("a message"),
-        json!({"tenant": {"slug": "acme"}, "adminEmail": "a@b.test", "requestId": "mine"})
+        json!({"tenant": {"slug": "acme"}, "adminEmail": "a@b.test", "requestId": "key-1"})
     );
     assert_eq!(
         make("DELETE", "/v1/tenants/t?purge=true", "").expect("a message"),

@@ -8,6 +8,7 @@ use crate::{
         deadline, headers,
         host::Host,
         origin,
+        proxies::Proxies,
         table::{Found, Kind, Table},
         template::Path,
         text::{self, NotOne},
@@ -139,8 +140,8 @@ fn credential(request: &Parts, host: &Host, place: &Place) -> Result<Option<Cred
 
 /// The address limits count by: the peer, or what a proxy of ours says it saw. Entries before the last stranger's could
 /// be anything.
-fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpAddr]) -> IpAddr {
-    if !trusted.contains(&peer) {
+fn client(headers: &HeaderMap, peer: IpAddr, trusted: &Proxies) -> IpAddr {
+    if !trusted.contains(peer) {
         return peer;
     }
     let lines: Vec<&str> = headers
@@ -156,7 +157,7 @@ fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpAddr]) -> IpAddr {
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {
         let Ok(address) = hop else { break };
         seen = address;
-        if !trusted.contains(&address) {
+        if !trusted.contains(address) {
             break;
         }
     }
@@ -168,6 +169,7 @@ mod tests {
     use super::*;
     use crate::app::gate::platform_route;
     use http::{Method, Request};
+    use ipnet::IpNet;
 
     fn asked(method: &Method, pairs: &[(&str, &str)], place: &Place) -> Result<Option<String>, Reason> {
         let mut builder = Request::builder().method(method).uri("/");
@@ -250,11 +252,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("x-forwarded-for", "6.6.6.6, 7.7.7.7".parse().expect("a value"));
         headers.append("x-forwarded-for", "10.0.0.2".parse().expect("a value"));
-        assert_eq!(client(&headers, ip("8.8.8.8"), &[]), ip("8.8.8.8"));
-        assert_eq!(
-            client(&headers, ip("10.0.0.1"), &[ip("10.0.0.1"), ip("10.0.0.2")]),
-            ip("7.7.7.7")
-        );
-        assert_eq!(client(&headers, ip("10.0.0.1"), &[ip("10.0.0.1")]), ip("10.0.0.2"));
+        assert_eq!(client(&headers, ip("8.8.8.8"), &Proxies::default()), ip("8.8.8.8"));
+        let both = Proxies::from_iter([IpNet::from(ip("10.0.0.1")), IpNet::from(ip("10.0.0.2"))]);
+        let one = Proxies::from_iter([IpNet::from(ip("10.0.0.1"))]);
+        assert_eq!(client(&headers, ip("10.0.0.1"), &both), ip("7.7.7.7"));
+        assert_eq!(client(&headers, ip("10.0.0.1"), &one), ip("10.0.0.2"));
     }
 }

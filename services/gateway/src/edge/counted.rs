@@ -79,7 +79,8 @@ impl Counted {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if let Some(tenant) = self.trail.tenant.get().filter(|_| is_error(code)) {
+        let is_error = is_error(code) && self.trail.given_up.get().is_none();
+        if let Some(tenant) = self.trail.tenant.get().filter(|_| is_error) {
             self.meter.error(*tenant);
         }
         if let Some(closing) = self.closing.take() {
@@ -138,12 +139,31 @@ pub fn request(response: &Response<Body>, trail: &Trail, reason: Option<&str>, e
     let limits = [Reason::RateLimited, Reason::QuotaExceeded, Reason::SignInThrottled];
     let limited = reason.is_some_and(|reason| limits.iter().any(|limit| limit.as_str() == reason));
     let status = Status::from_header_map(response.headers());
+    // A full house of ours is no fault of the caller, though gRPC has one code for both.
+    let full = reason == Some(Reason::Overloaded.as_str());
+    let failed = full || response.status().is_server_error() || status.is_some_and(|status| is_error(status.code()));
     Request {
-        admitted: !limited && trail.principal.get().is_some_and(|principal| principal != "anonymous"),
-        error: response.status().is_server_error() || status.is_some_and(|status| is_error(status.code())),
+        admitted: !limited && is_known(trail),
+        error: failed && trail.given_up.get().is_none(),
         limited,
         elapsed,
     }
+}
+
+/// What a request counts as whose caller went away before it was answered.
+#[must_use]
+pub fn given_up(trail: &Trail, elapsed: Duration) -> Request {
+    Request {
+        admitted: is_known(trail),
+        error: false,
+        limited: false,
+        elapsed,
+    }
+}
+
+/// Its caller has proved who they are.
+fn is_known(trail: &Trail) -> bool {
+    trail.principal.get().is_some_and(|principal| principal != "anonymous")
 }
 
 /// Our fault, not the caller's.
@@ -182,5 +202,11 @@ mod tests {
         assert_eq!(of(&missing, &member, Some("NOT_FOUND")), (true, false, false));
         let broken = answered(&tenantry_kernel::Error::internal("x"));
         assert_eq!(of(&broken, &member, Some("INTERNAL")), (true, true, false));
+        let full = answered(&tenantry_kernel::Error::new(Reason::Overloaded, "x"));
+        assert_eq!(of(&full, &member, Some("OVERLOADED")), (true, true, false));
+        let late = answered(&tenantry_kernel::Error::new(Reason::DeadlineExceeded, "x"));
+        assert_eq!(of(&late, &member, Some("DEADLINE_EXCEEDED")), (true, true, false));
+        let _ = member.given_up.set(());
+        assert_eq!(of(&late, &member, Some("DEADLINE_EXCEEDED")), (true, false, false));
     }
 }

@@ -6,11 +6,11 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use tenantry_server::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::sync::CancellationToken;
 
 /// The head of a request must have arrived after this long (slowloris).
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -21,11 +21,10 @@ const MOST_HEADERS: usize = 100;
 const STREAMS: u32 = 256;
 /// Silent HTTP/2 peers are asked, and dropped if they do not answer.
 const PING: Duration = Duration::from_secs(20);
-/// Open streams are cut this long after the process was asked to stop.
-const DRAIN: Duration = Duration::from_secs(9);
 
-/// Serves until `stop`, then lets requests end for a while.
-pub async fn serve(listener: TcpListener, edge: Arc<Edge>, connections: usize, stop: CancellationToken) {
+/// Serves until the shutdown token, then lets requests end for as long as the shutdown allows.
+pub async fn serve(listener: TcpListener, edge: Arc<Edge>, connections: usize, shutdown: Shutdown) {
+    let stop = shutdown.token();
     let slots = Arc::new(Semaphore::new(connections));
     let server = Arc::new(builder());
     let graceful = GracefulShutdown::new();
@@ -55,7 +54,10 @@ pub async fn serve(listener: TcpListener, edge: Arc<Edge>, connections: usize, s
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(shutdown.limit(), graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("drain limit reached; open streams are cut");
     }
 }

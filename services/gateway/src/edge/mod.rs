@@ -7,6 +7,7 @@ pub mod frames;
 pub mod grpc;
 pub mod linger;
 pub mod listener;
+pub mod open;
 pub mod pages;
 pub mod respond;
 pub mod rest;
@@ -16,7 +17,7 @@ pub mod upload;
 
 use crate::{
     app::{gate::Gate, visitor::Trail},
-    domain::{headers, table::Table},
+    domain::{headers, proxies::Proxies, table::Table},
 };
 use arrival::Protocol;
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::Body as HttpBody;
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -59,7 +60,7 @@ pub struct Edge {
     /// What each tenant uses.
     pub meter: Arc<Meter>,
     /// Whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Proxies,
     /// Requests in flight.
     pub in_flight: Semaphore,
 }
@@ -95,6 +96,7 @@ impl Edge {
                 .get("traceparent")
                 .and_then(|value| value.to_str().ok()),
         );
+        let open = open::Open::new(&self, protocol, &trail, &request_id, started);
         let serving = self.serve(request, peer, protocol, &request_id, &trail);
         // A panic is a bug, but one request's bug: the others go on.
         let served = AssertUnwindSafe(serving).catch_unwind().instrument(span.clone()).await;
@@ -104,6 +106,7 @@ impl Edge {
             let _ = trail.reason.set(error.reason().as_str().to_owned());
             protocol.refuse(&error, &request_id)
         });
+        open.answered();
         outcome(&span, &response, &trail);
         let closing = self.account(protocol, &response, &trail, &request_id, started.elapsed());
         finish(&mut response, &trail, &request_id);
@@ -128,7 +131,7 @@ impl Edge {
             let text = "The gateway has too much to do right now. Try again in a moment.";
             return refuse(&Error::new(Reason::Overloaded, text).retry_after(Duration::from_secs(1)));
         };
-        if let Some(response) = system::without_host(self, &request, trail) {
+        if let Some(response) = system::without_host(self, &request, request_id, trail) {
             return response;
         }
         if protocol.is_grpc() && grpc::is_builtin(request.uri().path()) {
@@ -175,7 +178,9 @@ impl Edge {
                 .request(*tenant, counted::request(response, trail, reason, elapsed));
         }
         let (edge, known, request_id) = (self.clone(), trail.clone(), request_id.clone());
-        let close = move |code: &str, reason: Option<&str>| edge.close(code, reason, &known, &request_id, elapsed);
+        let close = move |code: &str, reason: Option<&str>| {
+            edge.close(protocol, code, reason, &known, &request_id, elapsed);
+        };
         match tonic::Status::from_header_map(response.headers()) {
             Some(status) => close(&format!("{:?}", status.code()), head.as_deref()),
             None if protocol.is_grpc() && !response.body().is_end_stream() => {
@@ -190,14 +195,30 @@ impl Edge {
     }
 
     /// What is written once about a request. `reason` is the service's; the gateway's own is on the trail.
-    fn close(&self, code: &str, reason: Option<&str>, trail: &Trail, request_id: &RequestId, elapsed: Duration) {
+    fn close(
+        &self,
+        protocol: Protocol,
+        code: &str,
+        reason: Option<&str>,
+        trail: &Trail,
+        request_id: &RequestId,
+        elapsed: Duration,
+    ) {
         let route = trail.route.get().map_or("unmatched", String::as_str);
+        let reason = trail.reason.get().map(String::as_str).or(reason);
+        let code = match (trail.given_up.get(), reason) {
+            // Neither an answer nor a failure of ours: no alert asks for it.
+            (Some(()), _) if protocol.is_grpc() => "CANCELLED",
+            (Some(()), _) => "499",
+            (None, Some(full)) if protocol.is_grpc() && full == Reason::Overloaded.as_str() => "UNAVAILABLE",
+            _ => code,
+        };
         self.metrics.record(route, code, elapsed.as_secs_f64());
         canonical_line(CanonicalLine {
             service: "gateway",
             method: route,
             code,
-            reason: trail.reason.get().map(String::as_str).or(reason),
+            reason,
             tenant: trail.tenant.get().copied(),
             principal: trail.principal.get().map_or("anonymous", String::as_str),
             request_id: request_id.as_str(),

@@ -45,7 +45,7 @@ impl Edge {
         let html = pages::wants_html(request.headers());
         let way = match self.way(request.method(), request.uri().path()) {
             Ok(way) => way,
-            Err(allow) => return lost(&visitor, &allow, html),
+            Err(allow) => return lost(&self, &request, &visitor, &allow, html),
         };
         let _ = visitor
             .trail
@@ -201,17 +201,24 @@ pub fn refuse(visitor: &Visitor, error: &Error) -> Response<Body> {
 }
 
 /// No such path, or only with other methods.
-fn lost(visitor: &Visitor, allow: &[&Method], html: bool) -> Response<Body> {
-    if allow.is_empty() {
-        let error = Error::not_found();
-        return if html {
-            pages::failure(&visitor.trail, &visitor.request_id, &error, pages::tenant(visitor))
+fn lost(edge: &Edge, request: &Request<Body>, visitor: &Visitor, allow: &[&Method], html: bool) -> Response<Body> {
+    let told = |error: &Error| {
+        if html {
+            pages::failure(&visitor.trail, &visitor.request_id, error, pages::tenant(visitor))
         } else {
-            refuse(visitor, &error)
-        };
+            refuse(visitor, error)
+        }
+    };
+    if allow.is_empty() {
+        return told(&Error::not_found());
+    }
+    let path = request.uri().path();
+    // Only a form is sent there: a bookmark of it, or a reload after signing in, means the page with the form.
+    if html && matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/v1/") {
+        return respond::see_other(pages::nearest(edge, path));
     }
     let text = "This path does not take this HTTP method. Use one of the methods in the Allow header.";
-    let mut response = refuse(visitor, &Error::new(Reason::MethodNotAllowed, text));
+    let mut response = told(&Error::new(Reason::MethodNotAllowed, text));
     let mut names: Vec<&str> = allow.iter().map(|method| method.as_str()).collect();
     if names.contains(&"GET") {
         names.push("HEAD");

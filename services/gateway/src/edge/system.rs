@@ -12,12 +12,17 @@ use crate::{
 };
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use tenantry_api::auth::{GetJwksRequest, GetJwksResponse};
-use tenantry_kernel::{Error, Reason};
+use tenantry_kernel::{Error, Reason, RequestId};
 use tonic::body::Body;
 
 /// Answers what does not depend on the host; `None` for everything else.
 #[must_use]
-pub fn without_host(edge: &Edge, request: &Request<Body>, trail: &Trail) -> Option<Response<Body>> {
+pub fn without_host(
+    edge: &Edge,
+    request: &Request<Body>,
+    request_id: &RequestId,
+    trail: &Trail,
+) -> Option<Response<Body>> {
     let path = Path::parse(request.uri().path())?;
     let Found::Route(route, bindings) = edge.table.find(request.method(), &path) else {
         return None;
@@ -34,18 +39,20 @@ pub fn without_host(edge: &Edge, request: &Request<Body>, trail: &Trail) -> Opti
         Fixed::OpenApi => public(respond::json(edge.open_api.clone())),
         Fixed::ConsoleStyle => pages::assets::style(request.uri().query().unwrap_or_default()),
         Fixed::ConsoleScript => pages::assets::script(request.uri().query().unwrap_or_default()),
-        _ => reason(bindings.first().map(|(_, value)| value.as_str()).unwrap_or_default()),
+        _ => {
+            let text = bindings.first().map(|(_, value)| value.as_str()).unwrap_or_default();
+            reason(text, request_id)
+        }
     })
 }
 
-fn reason(text: &str) -> Response<Body> {
+fn reason(text: &str, request_id: &RequestId) -> Response<Body> {
     match Reason::parse(text).filter(|reason| *reason != Reason::TenantMismatch) {
         Some(reason) => {
-            let request_id = tenantry_kernel::RequestId::parse("none").expect("a plain word is a request id");
-            let status = problem::of_error(&Error::new(reason, ""), &request_id).status;
+            let status = problem::of_error(&Error::new(reason, ""), request_id).status;
             public(pages::reason(reason, catalogue::entry(reason), status))
         }
-        None => pages::unknown(),
+        None => pages::unknown(request_id),
     }
 }
 

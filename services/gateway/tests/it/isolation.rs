@@ -103,7 +103,7 @@ async fn a_cookie_of_one_tenant_is_nobody_at_another() {
             .send("GET /", "globex.localhost", &[&cookie], "")
             .await
             .header("location"),
-        Some("/sign-in")
+        Some("/sign-in?notice=ended")
     );
     assert_eq!(
         gateway

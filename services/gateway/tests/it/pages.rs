@@ -164,7 +164,11 @@ async fn one_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back() {
             "GET /types/a/records?filter=x%20%3D%201",
             "/sign-in?return_to=%2Ftypes%2Fa%2Frecords%3Ffilter%3Dx%2520%253D%25201",
         ),
-        ("POST /members/1/disable", "/sign-in?return_to=%2Fmembers%2F1"),
+        // What a form held is gone: the page says so.
+        (
+            "POST /members/1/disable",
+            "/sign-in?return_to=%2Fmembers%2F1&notice=unsaved",
+        ),
         ("GET /", "/sign-in"),
     ] {
         let answer = gateway
@@ -176,7 +180,17 @@ async fn one_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back() {
     let ended = gateway
         .send("GET /members", host, &["Cookie: __Host-sid=e30.e30.x"], "")
         .await;
-    assert_eq!(ended.status, 303, "{ended:?}");
+    assert_eq!(
+        (ended.status, ended.header("location")),
+        (303, Some("/sign-in?return_to=%2Fmembers&notice=ended")),
+        "{ended:?}"
+    );
+    for (notice, text) in [("unsaved", "nothing was saved"), ("ended", "Your session ended")] {
+        let page = gateway
+            .send(&format!("GET /sign-in?notice={notice}"), host, &[], "")
+            .await;
+        assert!(page.body.contains(text), "{page:?}");
+    }
     assert!(
         ended
             .header("set-cookie")

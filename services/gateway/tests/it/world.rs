@@ -1,6 +1,7 @@
-//! Tenants acme and globex, frozen (suspended) and gone (deleted); an auth that knows them by their tokens; services
+//! Tenants acme, globex and initech, frozen (suspended) and gone (deleted); an auth that knows them by their tokens; services
 //! that answer with what they saw.
 
+use crate::answer::{Answer, unchunk};
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -12,17 +13,22 @@ use tenantry_api::{
         SignInResponse, SignOutRequest, SignOutResponse, User,
         login_service_server::{LoginService, LoginServiceServer},
         session_service_server::{SessionService, SessionServiceServer},
+        user_service_server::UserServiceServer,
     },
+    backup::{operation_service_server as of_backup, snapshot_service_server::SnapshotServiceServer},
     business::{
         self, GetRecordRequest, GetRecordResponse, Import, ListRecordsRequest, ListRecordsResponse, Record,
         UploadImportRequest, UploadImportResponse, WatchRecordsRequest, WatchRecordsResponse,
         import_service_server::{ImportService, ImportServiceServer},
         object_type_service_server::ObjectTypeServiceServer,
+        operation_service_server as of_business,
         record_service_server::{RecordService, RecordServiceServer},
     },
+    registry::branding_service_server::BrandingServiceServer,
 };
 use tenantry_gateway::{
     Config,
+    app::quotas::Quotas,
     clients::{Exchanged, Tokens, Upstreams},
     edge::listener,
     wiring::{self, World},
@@ -31,18 +37,19 @@ use tenantry_kernel::{
     BoxFuture, Clock, Error, Reason, RequestId, Resolve, Result, SystemClock, SystemIds, TenantId, TenantRoute,
     TenantStatus,
 };
+use tenantry_server::Shutdown;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming, codegen::BoxStream, metadata::MetadataMap};
 
 pub(crate) const ACME: &str = "0192b0a0-0000-7000-8000-0000000000aa";
 pub(crate) const GLOBEX: &str = "0192b0a0-0000-7000-8000-0000000000bb";
 const FROZEN: &str = "0192b0a0-0000-7000-8000-0000000000cc";
 const GONE: &str = "0192b0a0-0000-7000-8000-0000000000dd";
+pub(crate) const INITECH: &str = "0192b0a0-0000-7000-8000-0000000000ee";
 
 pub(crate) fn id(text: &str) -> TenantId {
     text.parse().expect("an id")
@@ -66,6 +73,7 @@ fn route(slug: &str) -> Result<Arc<TenantRoute>> {
         "globex" => (GLOBEX, TenantStatus::Active),
         "frozen" => (FROZEN, TenantStatus::Suspended),
         "gone" => (GONE, TenantStatus::Deleted),
+        "initech" => (INITECH, TenantStatus::Active),
         _ => {
             return Err(Error::new(
                 Reason::TenantNotFound,
@@ -78,6 +86,10 @@ fn route(slug: &str) -> Result<Arc<TenantRoute>> {
     route.slug = slug.to_owned();
     route.display_name = format!("{slug} Inc.");
     route.status = status;
+    // Initech's plan includes nothing.
+    if slug != "initech" {
+        route.features = ["custom_types", "import"].map(str::to_owned).into();
+    }
     route.brand.display_name = format!("{slug} Help");
     route.brand.primary_color = if slug == "acme" {
         "#ffcc00".to_owned()
@@ -90,7 +102,7 @@ fn route(slug: &str) -> Result<Arc<TenantRoute>> {
 impl Resolve for Routes {
     fn by_id(&self, tenant: TenantId) -> BoxFuture<'_, Result<Arc<TenantRoute>>> {
         Box::pin(async move {
-            ["acme", "globex", "frozen", "gone"]
+            ["acme", "globex", "initech", "frozen", "gone"]
                 .into_iter()
                 .find_map(|slug| route(slug).ok().filter(|route| route.tenant == tenant))
                 .map_or_else(|| route("?"), Ok)
@@ -114,7 +126,7 @@ impl Tokens for Auth {
         tenant: Option<TenantId>,
     ) -> BoxFuture<'a, Result<Exchanged>> {
         Box::pin(async move {
-            let of = [ACME, GLOBEX, FROZEN, GONE]
+            let of = [ACME, GLOBEX, INITECH, FROZEN, GONE]
                 .into_iter()
                 .find(|tenant| credential == token(tenant));
             let own = id(of.ok_or_else(|| {
@@ -304,14 +316,18 @@ impl SessionService for Services {
         request: Request<GetCurrentSessionRequest>,
     ) -> Result<Response<GetCurrentSessionResponse>, Status> {
         self.saw("current", &request);
-        let of_acme = request
-            .metadata()
-            .get("authorization")
-            .is_some_and(|v| v.to_str().is_ok_and(|t| t.contains(ACME)));
+        let bearer = request.metadata().get("authorization");
+        let bearer = bearer.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        // Acme's is an admin, initech's a member, everybody else's a viewer.
+        let role = match bearer {
+            token if token.contains(ACME) => auth::Role::Admin,
+            token if token.contains(INITECH) => auth::Role::Member,
+            _ => auth::Role::Viewer,
+        };
         let user = User {
             email: "ann@acme.example".into(),
             display_name: "Ann <b>".into(),
-            role: if of_acme { auth::Role::Admin } else { auth::Role::Viewer }.into(),
+            role: role.into(),
             ..User::default()
         };
         Ok(Response::new(GetCurrentSessionResponse {
@@ -325,6 +341,7 @@ impl SessionService for Services {
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Seen,
+    pub(crate) quotas: Arc<Quotas>,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -336,6 +353,11 @@ async fn upstream(services: Services) -> SocketAddr {
         .add_service(ImportServiceServer::new(services.clone()))
         .add_service(ObjectTypeServiceServer::new(services.clone()))
         .add_service(LoginServiceServer::new(services.clone()))
+        .add_service(UserServiceServer::new(services.clone()))
+        .add_service(BrandingServiceServer::new(services.clone()))
+        .add_service(SnapshotServiceServer::new(services.clone()))
+        .add_service(of_business::OperationServiceServer::new(services.clone()))
+        .add_service(of_backup::OperationServiceServer::new(services.clone()))
         .add_service(SessionServiceServer::new(services));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     address
@@ -358,6 +380,7 @@ pub(crate) async fn start_with(config: Config) -> Gateway {
         monitoring: channel,
         own: Default::default(),
     };
+    let quotas = Arc::new(Quotas::new(Arc::new(SystemClock)));
     let world = World {
         resolver: Arc::new(Routes),
         tokens: Arc::new(Auth),
@@ -365,51 +388,18 @@ pub(crate) async fn start_with(config: Config) -> Gateway {
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         meter: Arc::new(tenantry_metering::Meter::new(Arc::new(SystemClock))),
-        quotas: Arc::new(tenantry_gateway::app::quotas::Quotas::new(Arc::new(SystemClock))),
+        quotas: Arc::clone(&quotas),
     };
     let edge = Arc::new(wiring::edge(&config, world).await.expect("an edge"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
-    let stop = CancellationToken::new();
-    tokio::spawn(listener::serve(listener, edge, 1000, stop.clone()));
+    let shutdown = Shutdown::default();
+    tokio::spawn(listener::serve(listener, edge, 1000, shutdown.clone()));
     Gateway {
         address,
         seen,
-        _stop: stop.drop_guard(),
-    }
-}
-
-/// An answer over HTTP/1.1.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            line.split_once(": ")
-                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value)
-        })
-    }
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
-    }
-    pub(crate) fn reason(&self) -> String {
-        self.json()["reason"].as_str().unwrap_or_default().to_owned()
-    }
-    /// The body and head without what differs between two requests by nature.
-    pub(crate) fn masked(&self) -> String {
-        let id = self.header("x-request-id").unwrap_or_default().to_owned();
-        let head: Vec<&str> = self
-            .head
-            .lines()
-            .filter(|line| !line.to_ascii_lowercase().starts_with("date:"))
-            .collect();
-        format!("{}\n{}", head.join("\n"), self.body).replace(&id, "ID")
+        quotas,
+        _stop: shutdown.token().drop_guard(),
     }
 }
 
@@ -470,22 +460,6 @@ impl Gateway {
     pub(crate) fn untouched(&self) -> bool {
         self.seen.lock().expect("not poisoned").is_empty()
     }
-}
-
-fn unchunk(mut body: &str) -> String {
-    let mut out = String::new();
-    while let Some((size, rest)) = body.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap_or_default();
-        let (Some(chunk), Some(rest)) = (rest.get(..size), rest.get(size + 2..)) else {
-            break;
-        };
-        out.push_str(chunk);
-        body = rest;
-        if size == 0 {
-            break;
-        }
-    }
-    out
 }
 
 pub(crate) use business::record_service_client::RecordServiceClient;

@@ -76,18 +76,33 @@ fn one(wire: &Wire) -> Result<Alert, String> {
         _ => return Err("status is neither firing nor resolved".to_owned()),
     };
     let runbook = note("runbook_url");
-    // A link that a page shows: nothing but a web address.
-    let is_web = runbook.starts_with("https://") || runbook.starts_with("http://");
     Ok(Alert {
         fingerprint,
         name: label("alertname"),
         severity: label("severity"),
         service: label("service"),
         summary: note("summary"),
-        runbook_uri: if is_web { runbook } else { String::new() },
+        runbook_uri: if is_web(&runbook) || is_ours(&runbook) {
+            runbook
+        } else {
+            String::new()
+        },
         start: wire.starts_at,
         end,
     })
+}
+
+/// A link that a page may show.
+fn is_web(runbook: &str) -> bool {
+    runbook.starts_with("https://") || runbook.starts_with("http://")
+}
+
+/// The rules that come with Tenantry name a file of this repository.
+fn is_ours(runbook: &str) -> bool {
+    let name = runbook
+        .strip_prefix("docs/runbooks/")
+        .and_then(|rest| rest.strip_suffix(".md"));
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -132,9 +147,23 @@ mod tests {
             ))
             .is_err()
         );
-        let script = read(&body(|call| {
-            call["alerts"][0]["annotations"]["runbook_url"] = json!("javascript:alert(1)");
-        }));
-        assert_eq!(script.expect("reads")[0].runbook_uri, "");
+        let runbook = |uri: &str| {
+            let read = read(&body(|call| {
+                call["alerts"][0]["annotations"]["runbook_url"] = json!(uri);
+            }));
+            read.expect("reads")[0].runbook_uri.clone()
+        };
+        for ours in ["docs/runbooks/TenantryServiceDown.md", "https://docs.example/burn"] {
+            assert_eq!(runbook(ours), ours);
+        }
+        for other in [
+            "javascript:alert(1)",
+            "docs/runbooks/../../etc/passwd",
+            "docs/runbooks/.md",
+            "//evil.test/x",
+            "docs/x.md",
+        ] {
+            assert_eq!(runbook(other), "", "{other}");
+        }
     }
 }

@@ -13,15 +13,19 @@ const PREFETCH: u16 = 16;
 
 /// Runs until `stop`.
 pub async fn run(bus: Bus, log: EventLog, clock: Arc<dyn Clock>, stop: CancellationToken) {
-    let consumer = bus.consumer(bus.topology().events_queue(), PREFETCH).allow(&PUBLISHERS);
+    let consumer = bus
+        .consumer(bus.topology().events_queue(), PREFETCH)
+        .allow(&PUBLISHERS)
+        .attempts(super::ATTEMPTS);
     consumer
         .run(stop, move |delivery| {
             let (log, now) = (log.clone(), clock.now());
+            let attempt = delivery.attempt;
             let event = read(delivery, now);
             async move {
                 match log.keep(&event).await {
                     Ok(()) => Outcome::Ack,
-                    Err(error) => super::outcome(&error),
+                    Err(error) => super::outcome(&error, attempt),
                 }
             }
         })

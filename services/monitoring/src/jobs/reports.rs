@@ -8,15 +8,13 @@ use tenantry_metering::{KIND, Report};
 use tokio_util::sync::CancellationToken;
 
 const PREFETCH: u16 = 4;
-/// Counts are not given up for a database that is away for some hours: the last step of the retry ladder is a minute.
-const ATTEMPTS: u32 = 10_000;
 
 /// Runs until `stop`.
 pub async fn run(bus: Bus, ingest: Ingest, stop: CancellationToken) {
     let consumer = bus
         .consumer(bus.topology().meters_queue(), PREFETCH)
         .allow(&PUBLISHERS)
-        .attempts(ATTEMPTS);
+        .attempts(super::ATTEMPTS);
     consumer
         .run(stop, move |delivery| {
             let ingest = ingest.clone();
@@ -28,7 +26,7 @@ pub async fn run(bus: Bus, ingest: Ingest, stop: CancellationToken) {
 async fn handle(ingest: &Ingest, delivery: &Delivery) -> Outcome {
     match take(ingest, delivery).await {
         Ok(()) => Outcome::Ack,
-        Err(error) => super::outcome(&error),
+        Err(error) => super::outcome(&error, delivery.attempt),
     }
 }
 

@@ -41,6 +41,16 @@ pub async fn upsert(tx: &mut SystemTx, alert: &Alert) -> Result<()> {
     tx.execute(insert).await.map(|_| ())
 }
 
+/// Ends what fires and was not told again since `before`: the word of its end was lost with whoever had to say it.
+///
+/// # Errors
+/// As every statement.
+pub async fn end_silent(tx: &mut SystemTx, before: DateTime<Utc>) -> Result<u64> {
+    let sql = "UPDATE monitoring.alerts a SET end_time = a.receive_time, summary = a.summary || ' (Not reported again: taken for over.)' \
+                WHERE a.end_time IS NULL AND a.receive_time < $1";
+    tx.execute(query(sql).bind(before)).await
+}
+
 /// Forgets what is too much: ended alerts first, then the oldest.
 ///
 /// # Errors

@@ -2,10 +2,11 @@
 
 use crate::world::{World, delta, report, tenant, time};
 use serde_json::json;
-use tenantry_kernel::Reason;
+use tenantry_kernel::{Clock, ManualClock, Reason, SystemClock};
 use tenantry_monitoring::{
     app::{alerts::AlertInbox, events::EventLog, paging::Query},
     domain::{event::Event, health::Check},
+    jobs::janitor,
     store,
 };
 use uuid::Uuid;
@@ -108,6 +109,13 @@ fn call(name: &str, fingerprint: &str, status: &str, start: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Alerts that are shown as firing.
+async fn firing(world: &World) -> i64 {
+    world
+        .number("SELECT count(*) FROM monitoring.alerts WHERE end_time IS NULL")
+        .await
+}
+
 #[tokio::test]
 async fn alerts_fire_end_once_and_are_listed_in_order() {
     let world = World::new().await;
@@ -153,6 +161,12 @@ async fn alerts_fire_end_once_and_are_listed_in_order() {
     let expected =
         [("C", true), ("A", true), ("B", true), ("A", false)].map(|(name, firing)| (name.to_owned(), firing));
     assert_eq!(seen, expected);
+    // Alertmanager tells what fires again and again; what it has not told for hours is over, whoever lost the word.
+    janitor::run_once(&world.store, &SystemClock).await.expect("a round");
+    assert_eq!(firing(&world).await, 3);
+    let later = ManualClock::new(SystemClock.now() + chrono::Duration::hours(10));
+    janitor::run_once(&world.store, &later).await.expect("a round");
+    assert_eq!(firing(&world).await, 0);
     let closed = AlertInbox::new(world.store.clone(), None, false);
     assert!(
         closed.take(None, &call("A", "a1", "firing", early)).await.is_err(),

@@ -3,7 +3,10 @@
 use crate::world::{World, delta, report, tenant, time};
 use tenantry_kernel::Reason;
 use tenantry_monitoring::{
-    app::usage::{Asked, Report},
+    app::{
+        ingest::NOBODY,
+        usage::{Asked, Report},
+    },
     domain::usage::Step,
     jobs,
 };
@@ -157,6 +160,19 @@ async fn made_up_tenants_cost_one_row_and_few_questions() {
         "the total stays right"
     );
     assert!(*world.plans.asked.lock().expect("not poisoned") <= 20);
+    let mut shown: Vec<_> = world
+        .series
+        .ranking()
+        .tenants
+        .into_iter()
+        .map(|(tenant, _)| tenant)
+        .collect();
+    shown.sort_unstable();
+    assert_eq!(
+        shown,
+        [NOBODY, tenant(1)],
+        "made-up ids take no place among the busiest"
+    );
     assert_eq!(
         usage(&world, 1, "2026-03-15T12:00:00Z", Step::Hour)
             .await

@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) plans: Arc<Plans>,
     pub(crate) ingest: Ingest,
+    pub(crate) series: Arc<Series>,
     pub(crate) usage: UsageApp,
     pub(crate) fleet: FleetApp,
     pub(crate) quotas: Quotas,
@@ -123,12 +124,14 @@ impl World {
             plans.set(tenant(n), 0);
         }
         let pager = Pager::new(Arc::new(Keys), clock.clone());
+        let series = Series::register();
         Self {
             servers,
             database,
             clock: manual,
             plans,
-            ingest: Ingest::new(store.clone(), routes.clone(), Series::register(), clock.clone()),
+            ingest: Ingest::new(store.clone(), routes.clone(), Arc::clone(&series), clock.clone()),
+            series,
             usage: UsageApp::new(store.clone(), clock.clone()),
             fleet: FleetApp::new(store.clone(), routes.clone(), pager, clock.clone()),
             quotas: Quotas::new(store.clone(), routes, clock),

@@ -148,6 +148,7 @@ pub(super) fn tenant(tenant: &Tenant) -> proto::Tenant {
         update_time: Some(time(tenant.update_time)),
         delete_time: tenant.delete_time.map(time),
         purge_time: tenant.purge_time.map(time),
+        suspend_reason: tenant.suspend_reason.clone(),
     }
 }
 

@@ -79,6 +79,7 @@ impl Wire {
                 .expect("a port")
         };
         let listen = Listen {
+            shutdown_delay_seconds: 0,
             grpc: free(),
             admin: free(),
         };

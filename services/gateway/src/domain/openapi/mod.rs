@@ -4,6 +4,7 @@
 mod schema;
 
 use super::table::{Binding, BodyRule, Fixed, Kind, Route, Table, Target};
+use super::transcode::MAX_KEY;
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use schema::Schemas;
 use serde_json::{Map, Value as Json, json};
@@ -89,7 +90,7 @@ fn call(schemas: &mut Schemas, route: &Route, binding: &Binding, names: &[(Strin
     let mut parameters: Vec<Json> = names.iter().map(|(name, _)| path_parameter(name)).collect();
     parameters.extend(query_parameters(schemas, route, binding));
     if method.idempotent {
-        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "maxLength": 255},
+        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "maxLength": MAX_KEY},
             "description": "Runs once per value within 24 hours; the same as the field request_id."}));
     }
     let mut operation = json!({
