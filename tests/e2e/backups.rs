@@ -1,5 +1,6 @@
 //! Snapshots, as a tenant uses them: taken while people work, verified, brought back in place and into a new tenant.
 
+use crate::restores::metric;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::{
@@ -282,7 +283,16 @@ async fn a_damaged_object_is_named_and_never_restored() {
     let verify = async || wait(&rest, &rest.post(&format!("/v1/{name}:verify"), json!({})).await.ok()).await;
     assert_eq!(response(&verify().await)["state"], "SNAPSHOT_STATE_READY");
 
-    let object = folder(&world, &tenant, &taken).join("tickets.0.seg");
+    let object = std::fs::read_dir(folder(&world, &tenant, &taken))
+        .expect("the snapshot's folder")
+        .map(|object| object.expect("readable").path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("tickets.0."))
+        })
+        .expect("an object");
+    let corrupt = async || metric(&world, "tenantry_backup_snapshots_total", "result=\"corrupt\"").await;
+    let counted = corrupt().await;
     let good = std::fs::read(&object).expect("the object");
     let mut bad = good.clone();
     let middle = bad.len() - 20;
@@ -307,7 +317,7 @@ async fn a_damaged_object_is_named_and_never_restored() {
         assert!(
             done["error"]["message"]
                 .as_str()
-                .is_some_and(|text| text.contains("tickets.0.seg")),
+                .is_some_and(|text| text.contains("tickets.0.")),
             "{what}: {done}"
         );
     }
@@ -316,7 +326,7 @@ async fn a_damaged_object_is_named_and_never_restored() {
     assert!(
         shown["problem"]
             .as_str()
-            .is_some_and(|text| text.contains("tickets.0.seg")),
+            .is_some_and(|text| text.contains("tickets.0.")),
         "{shown}"
     );
     rest.post(&format!("/v1/{name}:restore"), json!({"inPlace": true}))
@@ -330,6 +340,9 @@ async fn a_damaged_object_is_named_and_never_restored() {
     let done = restore(&rest, &taken, json!({"inPlace": true})).await;
     assert_eq!(reason(&done), "SNAPSHOT_CORRUPT", "{done}");
     assert_eq!(titles(&rest).await, ["safe".to_owned()].into(), "nothing was replaced");
+    // What the alert reads: three verifications and a restore.
+    let counted = corrupt().await - counted;
+    assert!(counted >= 4.0, "{counted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,24 @@ async fn move_to(operator: &Operator, tenant: &str, plan: &str) {
     operator.rest.patch(&path, json!({"plan": plan})).await.ok();
 }
 
+/// Somebody who is signed in at the pages of a host, by their cookie.
+async fn browser(world: &World, host: &str, email: &str, password: &str) -> Rest {
+    let form = format!(
+        "email={}&password={}",
+        email.replace('@', "%40"),
+        password.replace(' ', "+")
+    );
+    let at = Rest::new(world, host).header("origin", &format!("http://{host}"));
+    let form = ("application/x-www-form-urlencoded", form.into_bytes());
+    let answer = at
+        .try_send("POST", "/sign-in", Some(form))
+        .await
+        .expect("the gateway answers");
+    assert_eq!(answer.status, 303, "{}", answer.text);
+    let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default();
+    Rest::new(world, host).header("cookie", cookie)
+}
+
 #[tokio::test]
 async fn over_quota_refuses_one_tenant_with_the_reason_until_its_plan_grows() {
     let world = World::load();
@@ -75,6 +93,24 @@ async fn over_quota_refuses_one_tenant_with_the_reason_until_its_plan_grows() {
         .post("/v1/auth:signIn", sign_in)
         .await
         .ok();
+    // People at the console can see why and delete what is not needed; the same session is a program's elsewhere.
+    let browser = browser(&world, &tenant.host, &tenant.owner.email, &tenant.owner.password).await;
+    for path in [
+        "/",
+        "/types",
+        "/types/tickets/records",
+        "/members",
+        "/keys",
+        "/branding",
+        "/backups",
+        "/operations",
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+    }
+    let usage = browser.get("/usage").await;
+    assert!(usage.text.contains("The quota is used up"), "{}", usage.text);
+    browser.get(records).await.refused(429, "QUOTA_EXCEEDED");
     let usage = tenant.rest().get("/v1/usage").await.ok();
     let quota = &usage["quotas"][0];
     assert_eq!(

@@ -122,8 +122,60 @@ async fn a_restore_in_place_survives_a_death_at_every_step() {
         // What was kept is what was there, not what the first try had put in its place.
         let kept = finished["response"]["beforeRestore"].as_str().expect("a name");
         assert_eq!(client.get(&format!("/v1/{kept}")).await["records"], "2", "{point}");
-        assert_eq!(folders(&lab, &tenant), listed(&client).await, "{point}");
+        // The copies of tries that died go.
+        eventually_within(RECOVERY, point, || async {
+            let (stored, shown) = (folders(&lab, &tenant), listed(&client).await);
+            if stored == shown && shown.len() == at + 2 {
+                Ok(())
+            } else {
+                Err((stored, shown))
+            }
+        })
+        .await;
     }
+}
+
+/// The data is replaced, and backup dies before it has noted so. Whoever cancels now is told the truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_done_is_not_cancelled_after_a_death() {
+    let lab = Lab::enter().await;
+    let tenant = tenant(&lab.operator().await).await;
+    let client = owner(&tenant);
+    tenant.ticket("in the snapshot").await;
+    let taken = snapshot(&client).await;
+    let name = taken["response"]["name"].as_str().expect("a name").to_owned();
+    tenant.ticket("later").await;
+    let old = lab.pid("backup").expect("it runs");
+    std::fs::File::create(lab.world.pid_dir.join("backup.hold")).expect("a hold file");
+    lab.arm("backup.restore.after_stream", "abort").await;
+    let started = client
+        .call("POST", &format!("/v1/{name}:restore"), Some(json!({"inPlace": true})))
+        .await;
+    eventually_within(RECOVERY, "backup dies", || async {
+        if std::path::Path::new(&format!("/proc/{old}")).exists() {
+            Err("backup lives")
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    let pool = lab.superuser("tenantry").await;
+    let cancel =
+        "UPDATE backup.operations SET cancel_requested = true WHERE tenant_id = $1::uuid AND state = 'running'";
+    let cancelled = sqlx::query(cancel)
+        .bind(&tenant.id)
+        .execute(&pool)
+        .await
+        .expect("asked");
+    assert_eq!(cancelled.rows_affected(), 1);
+    lab.release("backup");
+    let finished = done(&client, &started).await;
+    assert_eq!(finished["response"]["records"], "1", "{finished}");
+    lab.ready(&["backup"]).await;
+    assert_eq!(titles(&client).await, ["in the snapshot".to_owned()].into());
+    let kept = finished["response"]["beforeRestore"].as_str().expect("a name");
+    assert_eq!(client.get(&format!("/v1/{kept}")).await["records"], "2");
+    tenant.ticket("goes on").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

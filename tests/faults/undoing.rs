@@ -37,7 +37,14 @@ async fn start(client: &Patient, snapshot: &str, slug: &str) -> Value {
 fn object(lab: &Lab, tenant: &Tenant, snapshot: &str) -> PathBuf {
     let root = lab.world.log_dir.parent().expect("the instance").join("snapshots/v1");
     let id = snapshot.trim_start_matches("snapshots/");
-    root.join(&tenant.id).join(id).join("tickets.0.seg")
+    let objects = std::fs::read_dir(root.join(&tenant.id).join(id)).expect("the snapshot's folder");
+    objects
+        .map(|object| object.expect("readable").path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("tickets.0."))
+        })
+        .expect("an object")
 }
 
 /// The operation has failed for this reason and says what became of the new tenant.
@@ -142,7 +149,7 @@ async fn a_snapshot_that_is_damaged_after_its_clone_was_made_leaves_no_clone() {
         let finished = done(&client, &started).await;
         failed(&finished, "SNAPSHOT_CORRUPT", &slug);
         let message = finished["error"]["message"].as_str().unwrap_or_default();
-        assert!(message.contains("tickets.0.seg"), "{point}: {finished}");
+        assert!(message.contains("tickets.0."), "{point}: {finished}");
         let shown = client.get(&format!("/v1/{taken}")).await;
         assert_eq!(shown["state"], "SNAPSHOT_STATE_CORRUPT", "{point}: {shown}");
         lab.ready(&["backup"]).await;

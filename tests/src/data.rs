@@ -32,14 +32,22 @@ impl<'w> Data<'w> {
             .connect_lazy()
     }
 
-    /// A transaction token that names the service itself.
+    /// A transaction token that names the service itself, and no tenant.
     ///
     /// # Errors
     /// What auth answered.
     pub async fn token(&self) -> Result<String, Status> {
+        self.token_of("").await
+    }
+
+    /// A transaction token that names the service itself, for a tenant's data.
+    ///
+    /// # Errors
+    /// What auth answered.
+    pub async fn token_of(&self, tenant: &str) -> Result<String, Status> {
         let mut request = Request::new(IssueServiceTokenRequest {
             audience: "business".to_owned(),
-            tenant_id: String::new(),
+            tenant_id: tenant.to_owned(),
         });
         let headers = request.metadata_mut();
         headers.insert("x-tenantry-service", self.service.parse().expect("a word"));
@@ -56,8 +64,21 @@ impl<'w> Data<'w> {
     /// # Errors
     /// What business answered, at once or on the way.
     pub async fn export(&self, tenant: &str) -> Result<Vec<DataPart>, Status> {
-        let token = self.token().await?;
+        let token = self.token_of(tenant).await?;
         self.export_with(tenant, &token).await
+    }
+
+    /// Everything a tenant has, which is held from then on until the restore `id` has ended.
+    ///
+    /// # Errors
+    /// As [`Data::export`].
+    pub async fn export_for(&self, tenant: &str, id: &str) -> Result<Vec<DataPart>, Status> {
+        let token = self.token_of(tenant).await?;
+        let request = ExportDataRequest {
+            tenant_id: tenant.to_owned(),
+            restore_id: id.to_owned(),
+        };
+        self.receive(request, &token).await
     }
 
     /// [`Data::export`] with any token.
@@ -67,7 +88,12 @@ impl<'w> Data<'w> {
     pub async fn export_with(&self, tenant: &str, token: &str) -> Result<Vec<DataPart>, Status> {
         let request = ExportDataRequest {
             tenant_id: tenant.to_owned(),
+            restore_id: String::new(),
         };
+        self.receive(request, token).await
+    }
+
+    async fn receive(&self, request: ExportDataRequest, token: &str) -> Result<Vec<DataPart>, Status> {
         let mut stream = DataServiceClient::new(self.channel("business"))
             .export_data(bearer(request, token))
             .await?
@@ -84,7 +110,7 @@ impl<'w> Data<'w> {
     /// # Errors
     /// What business answered.
     pub async fn restore(&self, tenant: &str, id: &str, parts: &[DataPart]) -> Result<RestoreDataResponse, Status> {
-        let token = self.token().await?;
+        let token = self.token_of(tenant).await?;
         self.restore_with(tenant, id, parts, &token).await
     }
 

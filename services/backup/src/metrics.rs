@@ -11,7 +11,12 @@ use tenantry_telemetry::{KeyValue, meter};
 pub struct Metrics {
     age: Arc<AtomicU64>,
     none: Arc<AtomicI64>,
+    /// Of snapshots and of tenants.
+    overdue: [Arc<AtomicU64>; 2],
 }
+
+/// What can be overdue.
+const OVERDUE: [&str; 2] = ["snapshots", "tenants"];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -20,16 +25,27 @@ impl Default for Metrics {
         meter()
             .f64_observable_gauge("tenantry_backup_oldest_ready_age_seconds")
             .with_description(
-                "Of all tenants with a schedule and a ready snapshot: age of the newest one of the worst off",
+                "Of all active tenants with a schedule and a ready snapshot: age of the newest one of the worst off",
             )
             .with_callback(move |gauge| gauge.observe(f64::from_bits(age_read.load(Ordering::Relaxed)), &[]))
             .build();
         meter()
             .i64_observable_gauge("tenantry_backup_tenants_without_snapshot")
-            .with_description("Tenants with a schedule that have no ready snapshot")
+            .with_description("Active tenants with a schedule that have no ready snapshot although one was due")
             .with_callback(move |gauge| gauge.observe(none_read.load(Ordering::Relaxed), &[]))
             .build();
-        let metrics = Self { age, none };
+        let overdue = [Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0))];
+        let read = overdue.clone();
+        meter()
+            .u64_observable_gauge("tenantry_backup_removals_overdue")
+            .with_description("What retention could not remove in its last round")
+            .with_callback(move |gauge| {
+                for (what, count) in OVERDUE.into_iter().zip(&read) {
+                    gauge.observe(count.load(Ordering::Relaxed), &[KeyValue::new("what", what)]);
+                }
+            })
+            .build();
+        let metrics = Self { age, none, overdue };
         // A counter that begins with its first failure hides that failure from every rate.
         for result in ["ok", "failed", "cancelled", "corrupt"] {
             metrics.count(result, 0);
@@ -70,6 +86,12 @@ impl Metrics {
             .with_description("Snapshots that ended, by result")
             .build()
             .add(snapshots, &[KeyValue::new("result", result)]);
+    }
+    /// What retention could not remove: `snapshots` or `tenants`.
+    pub fn overdue(&self, what: &str, count: u64) {
+        for (_, shown) in OVERDUE.iter().zip(&self.overdue).filter(|(known, _)| **known == what) {
+            shown.store(count, Ordering::Relaxed);
+        }
     }
     /// What the scheduler found.
     pub fn ages(&self, oldest_seconds: f64, without: i64) {

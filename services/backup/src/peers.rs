@@ -4,8 +4,8 @@ use std::sync::Arc;
 use tenantry_api::{
     auth::{GetContactRequest, GetContactResponse, directory_service_client::DirectoryServiceClient},
     business::{
-        ExportDataRequest, ExportDataResponse, RestoreDataRequest, RestoreDataResponse,
-        data_service_client::DataServiceClient,
+        ExportDataRequest, ExportDataResponse, RestoreDataRequest, RestoreDataResponse, RestoreTarget,
+        data_service_client::DataServiceClient, restore_data_request::Message,
     },
     registry::{
         CreateCloneRequest, CreateCloneResponse, DiscardCloneRequest, GetCloneRequest, GetCloneResponse,
@@ -13,10 +13,12 @@ use tenantry_api::{
     },
 };
 use tenantry_config::Identity;
-use tenantry_kernel::{DbContext, Error, Result, TenantId};
+use tenantry_kernel::{DbContext, Error, Reason, Result, TenantId};
 use tenantry_server::{Peers, error_of};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming, metadata::MetadataValue, transport::Channel};
+use uuid::Uuid;
 
 /// A data row message is at most 1 MiB, or one row of any length that a record may have.
 const MOST_MESSAGE: usize = 64 * 1024 * 1024;
@@ -54,13 +56,14 @@ impl Clients {
     pub fn forget(&self, tenant: TenantId) {
         self.peers.forget(tenant);
     }
-    /// Everything a tenant has.
+    /// Everything a tenant has; for a `restore` that will replace it, held from then on.
     ///
     /// # Errors
     /// What business answered.
-    pub async fn export(&self, tenant: TenantId) -> Result<Streaming<ExportDataResponse>> {
+    pub async fn export(&self, tenant: TenantId, restore: Option<Uuid>) -> Result<Streaming<ExportDataResponse>> {
         let message = ExportDataRequest {
             tenant_id: tenant.to_string(),
+            restore_id: restore.map(|id| id.to_string()).unwrap_or_default(),
         };
         let request = self.authorized(message, "business", Some(tenant)).await?;
         let mut client = DataServiceClient::new(self.business.clone()).max_decoding_message_size(MOST_MESSAGE);
@@ -80,6 +83,29 @@ impl Clients {
         let mut client = DataServiceClient::new(self.business.clone()).max_encoding_message_size(MOST_MESSAGE);
         let answer = client.restore_data(request).await.map_err(|status| error_of(&status))?;
         Ok(answer.into_inner())
+    }
+    /// What a restore has done, if it is done. If not, business has given it up when this answers: what was on its way
+    /// replaces nothing any more, and the tenant is not held for it.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` and the like, where nothing is known.
+    pub async fn restored(&self, tenant: TenantId, restore: Uuid) -> Result<Option<RestoreDataResponse>> {
+        let target = RestoreTarget {
+            tenant_id: tenant.to_string(),
+            restore_id: restore.to_string(),
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        let request = RestoreDataRequest {
+            message: Some(Message::Target(target)),
+        };
+        sender.send(request).await.map_err(Error::internal)?;
+        // Nothing follows: a restore that is not done breaks off.
+        drop(sender);
+        match self.restore(tenant, ReceiverStream::new(receiver)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.reason() == Reason::MalformedRequest => Ok(None),
+            Err(error) => Err(error),
+        }
     }
     /// Starts a new tenant.
     ///
@@ -128,7 +154,7 @@ impl Clients {
     ///
     /// # Errors
     /// `NOT_FOUND` for one who is no active member (any more).
-    pub async fn contact(&self, tenant: TenantId, user: uuid::Uuid) -> Result<GetContactResponse> {
+    pub async fn contact(&self, tenant: TenantId, user: Uuid) -> Result<GetContactResponse> {
         let credentials = tenantry_server::service_credentials(&self.identity)?;
         let message = GetContactRequest {
             tenant_id: tenant.to_string(),

@@ -23,7 +23,7 @@ use tenantry_kernel::{Clock, Resolve, SystemClock, SystemIds};
 use tenantry_server::{Faults, Peers, Readiness, Server, Shutdown, channel};
 use tenantry_tenancy::{TenantRouter, TokenSource};
 use tokio::sync::Notify;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Connections of the system pool: claims, schedule, retention.
 const SYSTEM_CONNECTIONS: u32 = 4;
@@ -53,7 +53,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// Where the database does not fit this version or breaks the rules of isolation, the store or the signing key cannot
 /// be used, or a port is taken.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    serve(config, &Shutdown::install()).await
+    serve(config, &Shutdown::install(config.listen.shutdown_delay())).await
 }
 
 /// Serves until `shutdown`.
@@ -68,19 +68,26 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
         )?,
         SystemDb::connect(PoolSettings::new(config.db.system_url.expose(), SYSTEM_CONNECTIONS))?,
     );
-    check(config, &store).await?;
-    let (readiness, stop) = (Readiness::default(), shutdown.token());
+    let Some(checked) = shutdown.asked().run_until_cancelled(check(config, &store)).await else {
+        return Ok(());
+    };
+    checked?;
+    let (readiness, stop) = (Readiness::until(shutdown), shutdown.token());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let peers = Peers::connect(&config.auth.endpoint, &config.identity, Arc::clone(&clock))?;
     let router = TenantRouter::new(channel(&config.registry.endpoint)?, registry_tokens(&peers));
     let parts = parts(config, store.clone(), &peers, router.clone(), clock)?;
 
     peers.watch_revocations(readiness.latch("revocations"), stop.clone());
-    let routes = readiness.latch("routes");
-    router.watch(stop.clone(), move || routes.release());
+    let (routes, loaded) = (readiness.latch("routes"), CancellationToken::new());
+    let known = loaded.clone();
+    router.watch(stop.clone(), move || {
+        routes.release();
+        known.cancel();
+    });
     let work = TaskTracker::new();
     work.spawn(Worker::new(parts.clone()).run(stop.clone()));
-    work.spawn(Scheduler::new(parts.clone(), router.clone()).run(stop.clone()));
+    work.spawn(Scheduler::new(parts.clone(), router.clone()).run(loaded, stop.clone()));
     let grace = Duration::from_secs(config.retention.gone_grace_seconds.into());
     work.spawn(janitor::run(parts.clone(), grace, stop.clone()));
     work.close();
@@ -163,8 +170,7 @@ fn archive(config: &Config) -> anyhow::Result<Archive> {
 /// The database has this version's schema and keeps the rules that isolation rests on.
 async fn check(config: &Config, store: &Store) -> anyhow::Result<()> {
     let url = config.db.system_url.expose();
-    tenantry_db::ensure_current(url, "tenancy", tenantry_db::tenancy_migrator()).await?;
-    tenantry_db::ensure_current(url, SCHEMA, &MIGRATOR).await?;
+    tenantry_db::wait_until_current(url, SCHEMA, &MIGRATOR).await?;
     let mut tx = store.begin_system("lint").await?;
     tenantry_db::ensure_clean(&mut tx, &[SCHEMA]).await?;
     Ok(tx.commit().await?)

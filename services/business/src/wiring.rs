@@ -69,7 +69,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// Where the database does not fit this version or breaks the rules of isolation, or a port is taken.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    serve(config, &Shutdown::install()).await
+    serve(config, &Shutdown::install(config.listen.shutdown_delay())).await
 }
 
 /// Serves until `shutdown`.
@@ -80,9 +80,12 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let meter = Arc::new(Meter::new(Arc::clone(&clock)));
     let store = store(&config.data, &meter)?;
-    check(config, &store).await?;
+    let Some(checked) = shutdown.asked().run_until_cancelled(check(config, &store)).await else {
+        return Ok(());
+    };
+    checked?;
 
-    let (faults, readiness, stop) = (Faults::new(config.dev), Readiness::default(), shutdown.token());
+    let (faults, readiness, stop) = (Faults::new(config.dev), Readiness::until(shutdown), shutdown.token());
     let peers = Peers::connect(&config.auth.endpoint, &config.identity, Arc::clone(&clock))?;
     let router = TenantRouter::new(
         tenantry_server::channel(&config.registry.endpoint)?,
@@ -182,8 +185,7 @@ pub async fn serve(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
 /// The database has this version's schema and keeps the rules that isolation rests on.
 async fn check(config: &Config, store: &Store) -> anyhow::Result<()> {
     let url = config.data.system_url.expose();
-    tenantry_db::ensure_current(url, "tenancy", tenantry_db::tenancy_migrator()).await?;
-    tenantry_db::ensure_current(url, SCHEMA, &MIGRATOR).await?;
+    tenantry_db::wait_until_current(url, SCHEMA, &MIGRATOR).await?;
     let mut tx = store.begin_system("lint").await?;
     tenantry_db::ensure_clean(&mut tx, &[SCHEMA, "t\\_%"]).await?;
     Ok(tx.commit().await?)

@@ -6,17 +6,19 @@ use super::{
 };
 use crate::{
     domain::{
-        Operation, Snapshot,
+        Operation, Policy, Snapshot,
         operation::{Target, Verb},
         snapshot::{Kind, State, not_ready},
     },
     store,
 };
-use tenantry_kernel::{Ctx, Error, Result, fits_plan};
+use tenantry_kernel::{Ctx, Error, Reason, Result, fits_plan};
 use uuid::Uuid;
 
 const LIST: &str = "tenantry.backup.v1.SnapshotService/ListSnapshots";
 const MOST_DESCRIPTION: usize = 200;
+/// Operations of one tenant take turns: more than these would only wait, and hold a place in every claim.
+const MOST_RUNNING: i64 = 10;
 
 /// Where a restore is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,8 @@ impl Snapshots {
     /// Starts a snapshot of now.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a description that is too long or has control characters.
+    /// `INVALID_ARGUMENT` for a description that is too long or has control characters, `QUOTA_EXCEEDED` for too many
+    /// operations at once.
     pub async fn create(&self, ctx: &Ctx, description: &str, once: Option<&Once>) -> Result<Operation> {
         if description.chars().count() > MOST_DESCRIPTION || description.chars().any(char::is_control) {
             return Err(Error::invalid_field(
@@ -91,6 +94,7 @@ impl Snapshots {
         if let Some(id) = once::replay::<Uuid>(once, &mut tx, ctx).await? {
             return existing(&mut tx, id).await;
         }
+        self.admit(&mut tx, ctx).await?;
         let (now, ids) = (self.parts.clock.now(), &self.parts.ids);
         let (id, operation) = (ids.new_v7(), ids.new_v7());
         let snapshot = Snapshot::new(id, Kind::OnDemand, description.to_owned(), operation, now);
@@ -101,12 +105,13 @@ impl Snapshots {
     /// Starts reading a snapshot back.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `SNAPSHOT_NOT_READY`.
+    /// `NOT_FOUND`, `SNAPSHOT_NOT_READY`, `QUOTA_EXCEEDED` for too many operations at once.
     pub async fn verify(&self, ctx: &Ctx, id: Uuid, once: Option<&Once>) -> Result<Operation> {
         let mut tx = self.parts.store.begin(ctx).await?;
         if let Some(id) = once::replay::<Uuid>(once, &mut tx, ctx).await? {
             return existing(&mut tx, id).await;
         }
+        self.admit(&mut tx, ctx).await?;
         store::snapshot::lock(&mut tx, id).await?.verifiable()?;
         let operation = self.parts.ids.new_v7();
         let operation = Operation::new(
@@ -121,8 +126,8 @@ impl Snapshots {
     /// Starts bringing a snapshot back.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `SNAPSHOT_NOT_READY`, `SNAPSHOT_CORRUPT`, `QUOTA_EXCEEDED` for more than the plan allows,
-    /// `INVALID_ARGUMENT` for a slug that cannot be.
+    /// `NOT_FOUND`, `SNAPSHOT_NOT_READY`, `SNAPSHOT_CORRUPT`, `QUOTA_EXCEEDED` for more than the plan allows or too many
+    /// operations at once, `INVALID_ARGUMENT` for a slug that cannot be.
     pub async fn restore(&self, ctx: &Ctx, id: Uuid, to: Destination, once: Option<&Once>) -> Result<Operation> {
         let input = match to {
             Destination::InPlace => Target::InPlace,
@@ -149,6 +154,7 @@ impl Snapshots {
         if let Some(id) = once::replay::<Uuid>(once, &mut tx, ctx).await? {
             return existing(&mut tx, id).await;
         }
+        self.admit(&mut tx, ctx).await?;
         let snapshot = store::snapshot::lock(&mut tx, id).await?;
         snapshot.restorable()?;
         let records = u64::try_from(snapshot.records).unwrap_or(0);
@@ -174,7 +180,7 @@ impl Snapshots {
             return Ok(());
         }
         let snapshot = store::snapshot::lock(&mut tx, id).await?;
-        if snapshot.state == State::Running || store::operation::works_on(&mut tx, id).await? {
+        if snapshot.state == State::Running || store::operation::works_on(&mut tx, &snapshot).await? {
             return Err(not_ready(snapshot.state));
         }
         store::snapshot::deleting(&mut tx, id).await?;
@@ -182,6 +188,23 @@ impl Snapshots {
         tx.commit().await?;
         self.parts.sweep.notify_one();
         Ok(())
+    }
+
+    /// Another operation may wait. Calls of one tenant come one after another here, so that the bound holds.
+    async fn admit(&self, tx: &mut tenantry_db::Tx, ctx: &Ctx) -> Result<()> {
+        let tenant = ctx.tenant()?;
+        let standard = Policy::standard(tenant, self.parts.clock.now())?;
+        store::policy::ensure(tx, tenant, &standard).await?;
+        store::policy::lock(tx).await?;
+        if store::operation::running(tx).await? < MOST_RUNNING {
+            return Ok(());
+        }
+        let text = format!(
+            "At most {MOST_RUNNING} backup operations of a tenant can wait and run at once. Wait for some of them, or cancel some."
+        );
+        Err(Error::new(Reason::QuotaExceeded, text)
+            .meta("limit", "running_operations")
+            .meta("limit_value", MOST_RUNNING.to_string()))
     }
 
     async fn start(

@@ -10,10 +10,13 @@ use crate::domain::segment;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, aws::AmazonS3Builder,
-    local::LocalFileSystem, path::Path, prefix::PrefixStore,
+    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    local::LocalFileSystem,
+    path::Path,
+    prefix::PrefixStore,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc};
 use tenantry_kernel::{Error, Reason, Result, TenantId};
 use uuid::Uuid;
 
@@ -37,6 +40,8 @@ pub struct S3 {
 #[derive(Clone)]
 pub struct Archive {
     store: Arc<dyn ObjectStore>,
+    /// Where the objects are files: a put that was cut off leaves one there that is no object.
+    directory: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Archive {
@@ -62,15 +67,20 @@ impl Archive {
                 .with_fsync(true)
                 // The folder of a snapshot goes with its last object.
                 .with_automatic_cleanup(true);
-            return Ok(Self { store: Arc::new(store) });
+            return Ok(Self {
+                store: Arc::new(store),
+                directory: Some(PathBuf::from(directory)),
+            });
         }
         let rest = url
             .strip_prefix("s3://")
             .ok_or_else(|| anyhow::anyhow!("store.url must be file:///directory or s3://bucket/prefix"))?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(if s3.region.is_empty() { "us-east-1" } else { &s3.region });
+        // What the provider put into the environment (AWS_*: a web identity, a container's role) comes first.
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        if !s3.region.is_empty() || builder.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
+            builder = builder.with_region(if s3.region.is_empty() { "us-east-1" } else { &s3.region });
+        }
         if !s3.endpoint.is_empty() {
             builder = builder
                 .with_endpoint(&s3.endpoint)
@@ -82,7 +92,10 @@ impl Archive {
                 .with_secret_access_key(&s3.secret_access_key);
         }
         let store = PrefixStore::new(builder.build()?, prefix);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self {
+            store: Arc::new(store),
+            directory: None,
+        })
     }
     /// Writes an object that must not exist yet.
     ///
@@ -143,6 +156,21 @@ impl Archive {
         self.delete(&segment::manifest_key(tenant, snapshot)).await?;
         self.remove_folder(&segment::folder(tenant, snapshot)).await
     }
+    /// Removes segments that tries before `by` have left of a snapshot that never came to be. Those of later tries stay: it
+    /// may be us who were taken for dead.
+    ///
+    /// # Errors
+    /// As [`Archive::remove`].
+    pub async fn remove_earlier(&self, tenant: TenantId, snapshot: Uuid, by: Uuid) -> Result<()> {
+        let manifest = segment::manifest_key(tenant, snapshot);
+        let listed = self.list(&segment::folder(tenant, snapshot)).await?;
+        for key in listed.into_keys().filter(|key| *key != manifest) {
+            if segment::try_of(&key).is_none_or(|earlier| earlier < by) {
+                self.delete(&key).await?;
+            }
+        }
+        Ok(())
+    }
     /// Removes everything of a tenant.
     ///
     /// # Errors
@@ -155,10 +183,20 @@ impl Archive {
         for key in self.list(folder).await?.into_keys() {
             self.delete(&key).await?;
         }
-        Ok(())
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        match tokio::fs::remove_dir_all(directory.join(folder)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::unavailable(error)),
+            _ => Ok(()),
+        }
     }
 
-    async fn delete(&self, key: &str) -> Result<()> {
+    /// Removes one object, if it is there.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`.
+    pub async fn delete(&self, key: &str) -> Result<()> {
         match self.store.delete(&Path::from(key)).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(other) => Err(Error::unavailable(other)),

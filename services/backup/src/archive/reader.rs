@@ -4,7 +4,7 @@
 use super::{Archive, corrupt};
 use crate::domain::{
     Manifest,
-    manifest::SegmentEntry,
+    manifest::{Refused, SegmentEntry},
     segment::{self, Header},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -13,7 +13,7 @@ use prost::Message;
 use std::sync::Arc;
 use tenantry_api::business::{DataRows, DataType};
 use tenantry_crypto::{Digest, FrameOpener, Purpose, Sealer, TenantKeys, VerifyingKeys};
-use tenantry_kernel::{Error, Kind, Result, TenantId};
+use tenantry_kernel::{Error, Kind, Reason, Result, TenantId};
 use uuid::Uuid;
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
@@ -25,25 +25,49 @@ const MOST_MESSAGE: usize = 64 * 1024 * 1024;
 /// The manifest of a snapshot of this tenant.
 ///
 /// # Errors
-/// `SNAPSHOT_CORRUPT` naming the manifest, `UNAVAILABLE`.
+/// `SNAPSHOT_CORRUPT` naming the manifest; `FAILED_PRECONDITION` where it is signed by a key that is not trusted here;
+/// `UNAVAILABLE`.
 pub async fn manifest(archive: &Archive, keys: &VerifyingKeys, tenant: TenantId, snapshot: Uuid) -> Result<Manifest> {
     let key = segment::manifest_key(tenant, snapshot);
-    let bytes = archive.read(&key).await?.ok_or_else(|| corrupt(&key, "is missing"))?;
-    Manifest::open(&bytes, keys, tenant, snapshot).map_err(|refused| corrupt(&key, &refused.to_string()))
+    let Some(bytes) = archive.read(&key).await? else {
+        let left = archive.list(&segment::folder(tenant, snapshot)).await?;
+        let what = if left.is_empty() {
+            "is missing, as is everything else of the snapshot (is the store that it was written to the one that is configured and mounted?)"
+        } else {
+            "is missing"
+        };
+        return Err(corrupt(&key, what));
+    };
+    Manifest::open(&bytes, keys, tenant, snapshot).map_err(|refused| match refused {
+        Refused::Untrusted(_) => unusable(
+            &key,
+            &format!("{refused}. List it under signing.trusted and start again"),
+        ),
+        other => corrupt(&key, &other.to_string()),
+    })
+}
+
+/// Nothing is known to be wrong with the snapshot, but it cannot be read as this service is set up.
+fn unusable(key: &str, what: &str) -> Error {
+    let text = format!("The object {key} {what}. The snapshot was not read, and stays as it is.");
+    Error::new(Reason::FailedPrecondition, text).meta("object", key)
 }
 
 /// The key that a manifest's objects are sealed with.
 ///
 /// # Errors
-/// `SNAPSHOT_CORRUPT` where the tenant has no such key (any more), `UNAVAILABLE`.
+/// `FAILED_PRECONDITION` where auth does not know such a key of the tenant, `UNAVAILABLE`.
 pub async fn sealer(keys: &dyn TenantKeys, manifest: &Manifest) -> Result<Arc<Sealer>> {
     let found = keys
         .sealer(manifest.tenant, Purpose::Backup, Some(manifest.key_version))
         .await;
     found.map_err(|error| match error.kind() {
-        Kind::NotFound => corrupt(
+        Kind::NotFound => unusable(
             &segment::manifest_key(manifest.tenant, manifest.snapshot),
-            "needs a key that the tenant does not have",
+            &format!(
+                "needs version {} of the tenant's backup key, which auth does not have. Was the platform's database brought back from an older copy",
+                manifest.key_version
+            ),
         ),
         _ => error,
     })

@@ -33,6 +33,8 @@ pub struct Writer {
     sealer: Arc<Sealer>,
     tenant: TenantId,
     snapshot: Uuid,
+    /// This try.
+    by: Uuid,
     segment_bytes: usize,
     header: Option<(u32, DateTime<Utc>)>,
     finished: bool,
@@ -54,14 +56,15 @@ struct Segment {
 }
 
 impl Writer {
-    /// A writer into an empty folder.
+    /// A writer for the try `by`, into a folder without manifest.
     #[must_use]
-    pub fn new(archive: Archive, sealer: Arc<Sealer>, tenant: TenantId, snapshot: Uuid) -> Self {
+    pub fn new(archive: Archive, sealer: Arc<Sealer>, tenant: TenantId, snapshot: Uuid, by: Uuid) -> Self {
         Self {
             archive,
             sealer,
             tenant,
             snapshot,
+            by,
             segment_bytes: SEGMENT_BYTES,
             header: None,
             finished: false,
@@ -204,7 +207,7 @@ impl Writer {
     /// Stores the open segment, if there is one.
     async fn close(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let key = segment::segment_key(self.tenant, self.snapshot, &open.object_type, open.part);
+        let key = segment::segment_key(self.tenant, self.snapshot, &open.object_type, open.part, self.by);
         let (entry, object) = open.finish(key)?;
         self.archive.create(&entry.key, object.into()).await?;
         self.segments.push(entry);

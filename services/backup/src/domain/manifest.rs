@@ -18,9 +18,12 @@ pub enum Refused {
     /// It is no JSON of this version.
     #[error("is not a manifest of this version")]
     Malformed,
-    /// Signed by nobody we know, or changed since.
-    #[error("is not signed by a key that is trusted here, or was changed")]
+    /// Changed since it was signed.
+    #[error("was changed since it was signed")]
     Signature,
+    /// Rightly signed, by somebody else. What it says may be fine: a setting is missing here.
+    #[error("is signed by the key {0}, which is not trusted here")]
+    Untrusted(String),
     /// It is another tenant's or another snapshot's.
     #[error("belongs to another snapshot")]
     Foreign,
@@ -116,6 +119,18 @@ struct Signed {
     signature: String,
 }
 
+impl Signed {
+    /// Why the signature does not count.
+    fn refused(&self) -> Refused {
+        let own = VerifyingKeys::new([self.key.as_str()]);
+        if own.is_ok_and(|own| own.verify(&self.key, &self.manifest.message(), &self.signature)) {
+            Refused::Untrusted(self.key.clone())
+        } else {
+            Refused::Signature
+        }
+    }
+}
+
 impl Manifest {
     /// The bytes to store.
     #[must_use]
@@ -135,7 +150,7 @@ impl Manifest {
     pub fn open(bytes: &[u8], keys: &VerifyingKeys, tenant: TenantId, snapshot: Uuid) -> Result<Self, Refused> {
         let signed: Signed = serde_json::from_slice(bytes).map_err(|_| Refused::Malformed)?;
         if !keys.verify(&signed.key, &signed.manifest.message(), &signed.signature) {
-            return Err(Refused::Signature);
+            return Err(signed.refused());
         }
         let manifest = signed.manifest;
         if manifest.version != VERSION {
@@ -177,8 +192,8 @@ impl Manifest {
             let mut rows = 0_u64;
             for (part, found) in self.segments_of(&entry.object_type).enumerate() {
                 let part = u32::try_from(part).unwrap_or(u32::MAX);
-                let key = segment::segment_key(self.tenant, self.snapshot, &entry.object_type, part);
-                if found.part != part || found.key != key {
+                let named = segment::names_segment(&found.key, self.tenant, self.snapshot, &entry.object_type, part);
+                if found.part != part || !named {
                     return Err(Refused::Inconsistent("names of segments"));
                 }
                 rows = add(rows, found.rows)?;

@@ -97,9 +97,36 @@ pub struct Checkpoint {
     /// The new tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Uuid>,
+    /// Business may have replaced the data: from here on nobody can cancel, and what became of it is asked first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub committed: bool,
+    /// How far it ever was; see [`Checkpoint::height`].
+    #[serde(default)]
+    pub high: u32,
     /// It has failed for good or was cancelled; from here on it only takes back what it has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Failure>,
+}
+
+impl Checkpoint {
+    /// How far this is. Only what no later try does again counts: a copy of the present data is taken by each try anew.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        if self.ending.is_some() {
+            4
+        } else if self.committed {
+            3
+        } else if !self.clone.is_empty() {
+            2
+        } else {
+            u32::from(self.asked)
+        }
+    }
+    /// Nothing is left to cancel.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.committed || self.ending.is_some()
+    }
 }
 
 /// What came of a restore.

@@ -121,10 +121,30 @@ pub fn tenant_folder(tenant: TenantId) -> String {
     format!("v1/{tenant}")
 }
 
-/// `v1/{tenant}/{snapshot}/{type}.{part}.seg`
+/// `v1/{tenant}/{snapshot}/{type}.{part}.{try}.seg`. Each try of a snapshot has names of its own: a worker that was taken for
+/// dead and goes on meets only what is its own.
 #[must_use]
-pub fn segment_key(tenant: TenantId, snapshot: Uuid, object_type: &str, part: u32) -> String {
-    format!("{}/{object_type}.{part}.seg", folder(tenant, snapshot))
+pub fn segment_key(tenant: TenantId, snapshot: Uuid, object_type: &str, part: u32, by: Uuid) -> String {
+    format!("{}{}.seg", stem(tenant, snapshot, object_type, part), by.simple())
+}
+
+/// Whether `key` names this segment; before tries had names of their own it ended in `{part}.seg`.
+#[must_use]
+pub fn names_segment(key: &str, tenant: TenantId, snapshot: Uuid, object_type: &str, part: u32) -> bool {
+    let rest = key.strip_prefix(&stem(tenant, snapshot, object_type, part));
+    rest.is_some_and(|rest| rest == "seg" || try_of(key).is_some_and(|by| rest == format!("{}.seg", by.simple())))
+}
+
+/// The try that wrote a segment, if its name says so.
+#[must_use]
+pub fn try_of(key: &str) -> Option<Uuid> {
+    let (_, by) = key.strip_suffix(".seg")?.rsplit_once('.')?;
+    // Uuid would take other spellings, too.
+    if by.len() == 32 { Uuid::try_parse(by).ok() } else { None }
+}
+
+fn stem(tenant: TenantId, snapshot: Uuid, object_type: &str, part: u32) -> String {
+    format!("{}/{object_type}.{part}.", folder(tenant, snapshot))
 }
 
 /// `v1/{tenant}/{snapshot}/manifest.json`
@@ -158,6 +178,26 @@ mod tests {
         }
         let longer = [bytes.as_slice(), b"frames"].concat();
         assert_eq!(Header::parse(&longer), Ok(Some((header(), bytes.len()))));
+    }
+
+    #[test]
+    fn a_segment_is_named_by_its_place_and_its_try_and_by_nothing_else() {
+        let (tenant, snapshot, by) = (TenantId::PLATFORM, Uuid::from_u128(7), Uuid::from_u128(9));
+        let key = segment_key(tenant, snapshot, "tickets", 3, by);
+        assert_eq!(try_of(&key), Some(by));
+        let named = |key: &str| names_segment(key, tenant, snapshot, "tickets", 3);
+        let old = key.replace(&format!("{}.seg", by.simple()), "seg");
+        assert!(named(&key) && named(&old) && try_of(&old).is_none());
+        let other = key.replace("tickets.3", "tickets.4");
+        for bad in [
+            other,
+            key.replace(".seg", ".seg#1"),
+            key.to_uppercase(),
+            key.replace(".seg", "/../x.seg"),
+            old.replace("seg", "x.seg"),
+        ] {
+            assert!(!named(&bad), "{bad}");
+        }
     }
 
     #[test]

@@ -2,10 +2,7 @@
 //! begins, so that a process that dies on the way is followed by one that goes on taking back, never by one that goes on
 //! restoring.
 
-use super::{
-    restore,
-    run::{Run, is_lost},
-};
+use super::{restore, run::Run};
 use crate::{
     domain::{
         Failure,
@@ -13,21 +10,39 @@ use crate::{
         policy::SHOW_FAILED,
         snapshot,
     },
-    store::{self, operation},
+    store::{
+        self,
+        operation::{self, is_lost},
+    },
 };
 use std::time::Duration;
 use tenantry_kernel::{Error, Reason, Result};
 
 const POLL: Duration = Duration::from_millis(300);
+/// A store or a service that is away holds up no end longer than this.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How an operation ended, for its metric; `None` where it goes on later.
 pub(super) type Ended = Option<&'static str>;
 
-/// Takes back and ends; what passes by itself is tried again later, as often as it takes.
+/// Takes back and ends, with the operation's heart beside it; what passes by itself is tried again later, as often as it
+/// takes. That it ends is noted first, whatever it was: nobody begins anew what is being removed.
 pub(super) async fn end(run: &Run, failure: Failure) -> Result<Ended> {
+    let mut checkpoint = run.checkpoint();
+    if checkpoint.ending.is_none() {
+        checkpoint.ending = Some(failure.clone());
+        run.note(checkpoint).await?;
+    }
+    tokio::select! {
+        ended = finish(run, failure) => ended,
+        stop = run.beat() => Err(stop),
+    }
+}
+
+async fn finish(run: &Run, failure: Failure) -> Result<Ended> {
     let mut shown = failure.clone();
     if let Some(slug) = begun(run) {
-        match take_back(run, &failure).await {
+        match take_back(run).await {
             Ok(false) => {}
             Ok(true) => shown.message += &format!(" The new tenant {slug} was removed again."),
             Err(error) if is_lost(&error) => return Err(error),
@@ -40,13 +55,14 @@ pub(super) async fn end(run: &Run, failure: Failure) -> Result<Ended> {
             }
         }
     }
+    clear(run).await;
     close(run, &failure, &shown).await.map(Some)
 }
 
 /// Gives the operation back, to be tried again.
 pub(super) async fn later(run: &Run, error: &Error) -> Result<()> {
     let mut tx = run.begin().await?;
-    let delay = Duration::from_millis(500) * 2_u32.pow(run.claim.attempt.clamp(0, 6).unsigned_abs());
+    let delay = Duration::from_millis(500) * 2_u32.pow(run.attempt().clamp(0, 6).unsigned_abs());
     operation::retry_later(&mut tx, &run.claim, error.public(), delay).await?;
     tx.commit().await
 }
@@ -61,33 +77,64 @@ fn begun(run: &Run) -> Option<&str> {
 }
 
 /// Has the new tenant purged, and waits until nothing is left of it: only then its slug is free. Says whether there was one.
-async fn take_back(run: &Run, failure: &Failure) -> Result<bool> {
-    run.cannot_be_cancelled();
-    let mut checkpoint = run.checkpoint();
-    if checkpoint.ending.is_none() {
-        checkpoint.ending = Some(failure.clone());
-        let mut tx = run.begin().await?;
-        run.keep(&mut tx, checkpoint).await?;
-        tx.commit().await?;
-    }
+async fn take_back(run: &Run) -> Result<bool> {
     run.step("discard", 0).await?;
     run.parts.faults.hit("backup.restore.before_discard").await?;
-    let work = async {
-        // Where its id was never noted, the registry is asked again: the same request names the same tenant.
-        let checkpoint = match restore::ask(run).await {
-            // Refused: there is none.
-            Err(_) if !run.checkpoint().asked => return Ok(false),
-            other => other?,
-        };
-        while !run.parts.clients.discard_clone(&checkpoint.clone).await? {
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(true)
+    // Where its id was never noted, the registry is asked again: the same request names the same tenant.
+    let checkpoint = match restore::ask(run).await {
+        // Refused: there is none.
+        Err(_) if !run.checkpoint().asked => return Ok(false),
+        other => other?,
     };
-    tokio::select! {
-        done = work => done,
-        stop = run.beat() => Err(stop),
+    while !run.parts.clients.discard_clone(&checkpoint.clone).await? {
+        tokio::time::sleep(POLL).await;
     }
+    Ok(true)
+}
+
+/// Lets go of the tenant, and removes the objects of a snapshot that did not come to be. Both end by themselves where
+/// this fails: a hold is not renewed, and retention removes objects with their row.
+async fn clear(run: &Run) {
+    let tenant = run.claim.tenant;
+    let release = async {
+        if run.operation.input == Target::InPlace && run.checkpoint().before_restore.is_some() {
+            run.parts.clients.restored(tenant, run.claim.operation).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    let remove = async {
+        if let Some(id) = unfinished(run).await? {
+            run.parts.archive.remove(tenant, id).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    let (released, removed) = tokio::join!(
+        tokio::time::timeout(PATIENCE, release),
+        tokio::time::timeout(PATIENCE, remove)
+    );
+    for outcome in [released, removed] {
+        let reason = match outcome {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.reason(),
+            Err(_) => Reason::DeadlineExceeded,
+        };
+        tracing::warn!(tenant.id = %tenant, operation = %run.claim.operation, %reason, "what an operation leaves ends later");
+    }
+}
+
+/// The snapshot that was being written.
+async fn unfinished(run: &Run) -> Result<Option<uuid::Uuid>> {
+    let written = match run.operation.verb {
+        Verb::CreateSnapshot => Some(run.operation.snapshot),
+        _ => run.checkpoint().before_restore,
+    };
+    let Some(id) = written else { return Ok(None) };
+    let mut tx = run.begin().await?;
+    let row = store::snapshot::fetch(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(row
+        .filter(|row| row.state == snapshot::State::Running)
+        .map(|row| row.id))
 }
 
 /// The end of the operation, and of the snapshot that it was writing.
@@ -98,26 +145,25 @@ async fn close(run: &Run, failure: &Failure, shown: &Failure) -> Result<&'static
         Some(Reason::SnapshotCorrupt) => (State::Failed, "corrupt"),
         _ => (State::Failed, "failed"),
     };
-    // The snapshot that was being written is no snapshot: first its objects go, then its row says so.
-    let unfinished = match run.operation.verb {
-        Verb::CreateSnapshot => Some(run.operation.snapshot),
-        _ => run.checkpoint().before_restore,
-    };
-    let now = run.parts.clock.now();
+    let (now, unfinished) = (run.parts.clock.now(), unfinished(run).await?);
+    let corrupt = reason == Some(Reason::SnapshotCorrupt) && run.operation.verb != Verb::CreateSnapshot;
     let mut tx = run.begin().await?;
-    if let Some(id) = unfinished
-        && let Some(row) = store::snapshot::fetch(&mut tx, id).await?
-        && row.state == snapshot::State::Running
-    {
-        run.parts.archive.remove(run.claim.tenant, id).await?;
+    if let Some(id) = unfinished {
         store::snapshot::failed(&mut tx, id, &shown.message, now + SHOW_FAILED).await?;
-        run.parts.metrics.snapshot(result, 0, 0);
     }
-    if reason == Some(Reason::SnapshotCorrupt) && run.operation.verb != Verb::CreateSnapshot {
+    if corrupt {
         store::snapshot::verified(&mut tx, run.operation.snapshot, &failure.message, now).await?;
     }
     let stored = serde_json::to_value(shown).map_err(Error::internal)?;
     operation::finish(&mut tx, &run.claim, state, &stored, &shown.message).await?;
     tx.commit().await?;
+    let counted = if unfinished.is_some() && result != "corrupt" {
+        Some(result)
+    } else {
+        None
+    };
+    for result in counted.into_iter().chain(corrupt.then_some("corrupt")) {
+        run.parts.metrics.snapshot(result, 0, 0);
+    }
     Ok(result)
 }

@@ -2,13 +2,17 @@
 //! the registry does not know any more for a while loses everything: snapshots, operations, policy.
 
 use crate::{app::Parts, store};
+use chrono::TimeDelta;
 use std::time::Duration;
 use tenantry_db::idempotency;
 use tenantry_kernel::{Reason, Result, TenantId};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 const EVERY: Duration = Duration::from_secs(30);
 const BATCH: i64 = 100;
+/// A finished operation is shown this long.
+const SHOW_FINISHED: TimeDelta = TimeDelta::days(30);
 
 /// Runs until `stop`. `grace`: how long a tenant must be unknown before its snapshots go, so that a registry that was
 /// itself brought back from an older backup does not cost everybody's.
@@ -19,49 +23,74 @@ pub async fn run(parts: Parts, grace: Duration, stop: CancellationToken) {
             () = parts.sweep.notified() => {}
             () = tokio::time::sleep(EVERY) => {}
         }
-        if let Err(error) = run_once(&parts, grace).await {
-            tracing::warn!(reason = %error.reason(), cause = ?std::error::Error::source(&error), "retention waits for its next turn");
-        }
+        run_once(&parts, grace).await;
     }
 }
 
-/// One round.
-///
-/// # Errors
-/// As every statement and every object.
-pub async fn run_once(parts: &Parts, grace: Duration) -> Result<()> {
+/// One round. Its parts do not wait for each other, nor one snapshot or tenant for another: what cannot be removed now is
+/// counted and tried again in the next round.
+pub async fn run_once(parts: &Parts, grace: Duration) {
+    told("expiry", mark(parts).await);
+    if let Some(overdue) = told("removal", sweep(parts).await) {
+        parts.metrics.overdue("snapshots", overdue);
+    }
+    if let Some(overdue) = told("gone tenants", gone(parts, grace).await) {
+        parts.metrics.overdue("tenants", overdue);
+    }
+}
+
+fn told<T>(what: &'static str, outcome: Result<T>) -> Option<T> {
+    outcome
+        .inspect_err(|error| {
+            tracing::warn!(what, reason = %error.reason(), cause = ?std::error::Error::source(error), "retention waits for its next turn");
+        })
+        .ok()
+}
+
+async fn mark(parts: &Parts) -> Result<()> {
+    let now = parts.clock.now();
     let mut tx = parts.store.begin_system("retention").await?;
-    let marked = store::retention::mark(&mut tx, parts.clock.now()).await?;
+    let marked = store::retention::mark(&mut tx, now).await?;
+    store::retention::forget_operations(&mut tx, now - SHOW_FINISHED).await?;
     idempotency::purge(&mut tx, store::SCHEMA).await?;
     tx.commit().await?;
     if marked > 0 {
         tracing::info!(marked, "snapshots have expired");
     }
-    sweep(parts).await?;
-    gone(parts, grace).await
+    Ok(())
 }
 
-/// Objects, then rows, of what is marked.
-async fn sweep(parts: &Parts) -> Result<()> {
+/// Objects, then rows, of what is marked; how many could not be removed.
+async fn sweep(parts: &Parts) -> Result<u64> {
+    let (mut after, mut overdue) = (Uuid::nil(), 0);
     loop {
         let mut tx = parts.store.begin_system("retention").await?;
-        let found = store::retention::deleting(&mut tx, BATCH).await?;
+        let found = store::retention::deleting(&mut tx, after, BATCH).await?;
         tx.commit().await?;
         for (tenant, snapshot) in &found {
-            parts.archive.remove(*tenant, *snapshot).await?;
-            parts.faults.hit("backup.retention.after_objects").await?;
-            let mut tx = parts.store.begin_system("retention").await?;
-            store::retention::remove(&mut tx, *tenant, *snapshot).await?;
-            tx.commit().await?;
+            if let Err(error) = remove(parts, *tenant, *snapshot).await {
+                overdue += 1;
+                tracing::warn!(tenant.id = %tenant, %snapshot, reason = %error.reason(), cause = ?std::error::Error::source(&error), "a snapshot could not be removed");
+            }
         }
-        if found.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
-            return Ok(());
+        match found.last() {
+            Some((_, last)) if found.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX) => after = *last,
+            _ => return Ok(overdue),
         }
     }
 }
 
-/// Tenants that were purged.
-async fn gone(parts: &Parts, grace: Duration) -> Result<()> {
+async fn remove(parts: &Parts, tenant: TenantId, snapshot: Uuid) -> Result<()> {
+    parts.archive.remove(tenant, snapshot).await?;
+    parts.faults.hit("backup.retention.after_objects").await?;
+    let mut tx = parts.store.begin_system("retention").await?;
+    store::retention::remove(&mut tx, tenant, snapshot).await?;
+    tx.commit().await
+}
+
+/// Tenants that were purged; how many could not be removed.
+async fn gone(parts: &Parts, grace: Duration) -> Result<u64> {
+    let mut overdue = 0;
     let mut tx = parts.store.begin_system("gone_tenants").await?;
     let tenants = store::policy::tenants(&mut tx).await?;
     tx.commit().await?;
@@ -73,15 +102,17 @@ async fn gone(parts: &Parts, grace: Duration) -> Result<()> {
             (Err(error), since) if error.reason() == Reason::TenantNotFound => {
                 let since = since.unwrap_or(now);
                 note(parts, tenant, Some(since)).await?;
-                if (now - since).to_std().unwrap_or_default() >= grace {
-                    purge(parts, tenant).await?;
+                if (now - since).to_std().unwrap_or_default() >= grace
+                    && told("a gone tenant", purge(parts, tenant).await).is_none()
+                {
+                    overdue += 1;
                 }
             }
             // The registry is away: nothing is known.
             (Err(_), _) => {}
         }
     }
-    Ok(())
+    Ok(overdue)
 }
 
 async fn note(parts: &Parts, tenant: TenantId, since: Option<chrono::DateTime<chrono::Utc>>) -> Result<()> {

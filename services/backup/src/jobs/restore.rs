@@ -1,5 +1,6 @@
 //! Brings a snapshot back: reads it wholly first; then keeps a snapshot of what is replaced, or makes the new tenant;
-//! then streams it to business, which swaps it in in one moment under the operation's id, once.
+//! then streams it to business, which swaps it in in one moment under the operation's id, once. Each try takes a copy of
+//! what it replaces: business holds the tenant from that copy until the swap, and no longer than the try lasts.
 
 use super::{capture, run::Run, worker};
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     domain::{
         Manifest, Snapshot,
         operation::{Checkpoint, Restored, Target, is_transient},
-        snapshot::Kind,
+        snapshot::{self, Kind},
     },
     store,
 };
@@ -29,7 +30,6 @@ use tenantry_crypto::{Purpose, Sealer};
 use tenantry_kernel::{Error, Reason, Result, TenantId, fits_plan};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use uuid::Uuid;
 
 /// Messages on their way: at most some MiB.
 const IN_FLIGHT: usize = 4;
@@ -38,77 +38,102 @@ const MOST_NAME: usize = 100;
 
 /// All steps; each finds what an earlier try has done.
 pub(super) async fn restore(run: &Run) -> Result<()> {
+    // Before anything else, and whoever has cancelled: an earlier try may have replaced the data. Nor is a copy given up
+    // before business has said that nothing was.
+    let earlier = run.checkpoint();
+    if (earlier.committed || earlier.before_restore.is_some())
+        && let Some(answer) = settled(run).await?
+    {
+        return finish(run, &answer).await;
+    }
     let manifest = worker::verified(run).await?;
     run.parts.faults.hit("backup.restore.after_verify").await?;
-    // Behind these steps something has changed, and business knows what to make of the rest.
+    // Once there is a new tenant, business knows what to make of the rest.
     let checkpoint = run.checkpoint();
-    if checkpoint.before_restore.is_none() && !checkpoint.asked {
+    if !checkpoint.asked {
         // A new tenant gets the plan of this one.
         fits_plan(&run.route, manifest.totals.types, manifest.totals.rows)?;
     }
-    let mut restored = Restored::default();
     let target = match &run.operation.input {
         Target::InPlace => {
-            restored.before_restore = Some(keep_present(run).await?);
+            keep_present(run).await?;
             run.claim.tenant
         }
-        Target::NewTenant { slug, .. } => {
-            let (tenant, clone) = new_tenant(run).await?;
-            restored.tenant = Some(tenant.uuid());
-            slug.clone_into(&mut restored.slug);
-            restored.sealed_invite = seal_invite(run, &clone.invite_uri).await?;
-            tenant
-        }
+        Target::NewTenant { .. } => new_tenant(run).await?.0,
     };
     run.step("restore", manifest.totals.rows).await?;
     run.parts.faults.hit("backup.restore.before_stream").await?;
-    let answer = stream(run, &manifest, target).await?;
+    let answer = match stream(run, &manifest, target).await {
+        // The footer was on its way: what became of it only business knows.
+        Err(error) if run.checkpoint().committed => settled(run).await?.ok_or(error)?,
+        answer => answer?,
+    };
     run.parts.faults.hit("backup.restore.after_stream").await?;
-    restored.records = i64::try_from(answer.rows).unwrap_or(i64::MAX);
+    finish(run, &answer).await
+}
+
+/// What business says about a restore that may be done. If it is not, nothing was replaced, and it can be begun again.
+async fn settled(run: &Run) -> Result<Option<RestoreDataResponse>> {
+    // Not by a worker that was taken for dead: asking gives up what another one may be sending.
+    run.advance().await?;
+    let mut checkpoint = run.checkpoint();
+    let target = match &run.operation.input {
+        Target::InPlace => run.claim.tenant,
+        Target::NewTenant { .. } => new_tenant(run).await?.0,
+    };
+    let answer = run.parts.clients.restored(target, run.claim.operation).await?;
+    if answer.is_none() && checkpoint.committed {
+        checkpoint.committed = false;
+        run.note(checkpoint).await?;
+    }
+    Ok(answer)
+}
+
+async fn finish(run: &Run, answer: &RestoreDataResponse) -> Result<()> {
+    let mut restored = Restored {
+        before_restore: run.checkpoint().before_restore,
+        records: i64::try_from(answer.rows).unwrap_or(i64::MAX),
+        ..Restored::default()
+    };
+    if let Target::NewTenant { slug, .. } = &run.operation.input {
+        let (tenant, clone) = new_tenant(run).await?;
+        restored.tenant = Some(tenant.uuid());
+        slug.clone_into(&mut restored.slug);
+        restored.sealed_invite = seal_invite(run, &clone.invite_uri).await?;
+    }
     let mut tx = run.begin().await?;
-    store::snapshot::verified(&mut tx, manifest.snapshot, "", run.parts.clock.now()).await?;
+    store::snapshot::verified(&mut tx, run.operation.snapshot, "", run.parts.clock.now()).await?;
     run.finish(&mut tx, &restored).await?;
     tx.commit().await
 }
 
-/// A snapshot of the data that is about to be replaced.
-async fn keep_present(run: &Run) -> Result<Uuid> {
-    let mut checkpoint = run.checkpoint();
-    let id = match checkpoint.before_restore {
-        Some(id) => id,
-        None => {
-            let (id, now) = (run.parts.ids.new_v7(), run.parts.clock.now());
-            let text = format!(
-                "Before the restore of {}",
-                crate::domain::snapshot::name(run.operation.snapshot)
-            );
-            let snapshot = Snapshot::new(id, Kind::BeforeRestore, text, run.claim.operation, now);
-            let mut tx = run.begin().await?;
-            store::snapshot::insert(&mut tx, run.claim.tenant, &snapshot).await?;
-            checkpoint.before_restore = Some(id);
-            run.keep(&mut tx, checkpoint).await?;
-            tx.commit().await?;
-            id
-        }
-    };
+/// A snapshot of the data that is about to be replaced. One of an earlier try shows what was there before changes were
+/// let in again: it goes.
+async fn keep_present(run: &Run) -> Result<()> {
+    let (mut checkpoint, tenant) = (run.checkpoint(), run.claim.tenant);
+    let (id, now) = (run.parts.ids.new_v7(), run.parts.clock.now());
+    let text = format!("Before the restore of {}", snapshot::name(run.operation.snapshot));
+    let copy = Snapshot::new(id, Kind::BeforeRestore, text, run.claim.operation, now);
     let mut tx = run.begin().await?;
-    let row = store::snapshot::fetch(&mut tx, id)
-        .await?
-        .ok_or_else(Error::not_found)?;
+    let earlier = checkpoint.before_restore.replace(id);
+    if let Some(earlier) = earlier {
+        store::snapshot::deleting(&mut tx, earlier).await?;
+    }
+    store::snapshot::insert(&mut tx, tenant, &copy).await?;
+    run.keep(&mut tx, checkpoint).await?;
     tx.commit().await?;
-    // Once it is there it stays: after the swap the present data is no longer what it should show.
-    if row.state == crate::domain::snapshot::State::Ready {
-        return Ok(id);
+    if earlier.is_some() {
+        run.parts.sweep.notify_one();
     }
     run.step("snapshot", 0).await?;
-    let manifest = capture::capture(run, id).await?;
+    let manifest = capture::capture(run, id, Some(run.claim.operation)).await?;
     let mut tx = run.begin().await?;
     capture::ready(run, &mut tx, &manifest).await?;
     tx.commit().await?;
     run.parts
         .metrics
         .snapshot("ok", manifest.totals.raw_bytes, manifest.totals.bytes);
-    Ok(id)
+    Ok(())
 }
 
 /// The new tenant, active, with its owner's link.
@@ -127,7 +152,7 @@ async fn new_tenant(run: &Run) -> Result<(TenantId, GetCloneResponse)> {
                 // Nothing is left of it, so there is nothing to take back.
                 (checkpoint.asked, checkpoint.tenant) = (false, None);
                 checkpoint.clone.clear();
-                note(run, &checkpoint).await?;
+                run.note(checkpoint).await?;
                 let text = format!("The new tenant could not be made. {}", clone.problem);
                 return Err(Error::new(Reason::FailedPrecondition, text));
             }
@@ -146,31 +171,26 @@ pub(super) async fn ask(run: &Run) -> Result<Checkpoint> {
     let request = clone_request(run).await?;
     if !checkpoint.asked {
         checkpoint.asked = true;
-        note(run, &checkpoint).await?;
+        run.note(checkpoint).await?;
+        checkpoint = run.checkpoint();
     }
     match run.parts.clients.create_clone(request).await {
         Ok(clone) => {
             run.parts.faults.hit("backup.restore.before_note").await?;
             checkpoint.tenant = Some(clone.tenant_id.parse().map_err(Error::internal)?);
             checkpoint.clone = clone.clone_id;
-            note(run, &checkpoint).await?;
-            Ok(checkpoint)
+            run.note(checkpoint).await?;
+            Ok(run.checkpoint())
         }
         Err(error) => {
             // Refused, so nothing was made; a reused key says that something was.
             if !is_transient(&error) && error.reason() != Reason::IdempotencyKeyReused {
                 checkpoint.asked = false;
-                note(run, &checkpoint).await?;
+                run.note(checkpoint).await?;
             }
             Err(error)
         }
     }
-}
-
-async fn note(run: &Run, checkpoint: &Checkpoint) -> Result<()> {
-    let mut tx = run.begin().await?;
-    run.keep(&mut tx, checkpoint.clone()).await?;
-    tx.commit().await
 }
 
 async fn clone_request(run: &Run) -> Result<CreateCloneRequest> {

@@ -7,13 +7,13 @@ use crate::{
         Operation,
         operation::{Checkpoint, State},
     },
-    store::operation::{self, Claim},
+    store::operation::{self, Claim, is_lost},
 };
 use serde::Serialize;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI32, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -34,8 +34,8 @@ pub struct Run {
     step: Mutex<String>,
     done: AtomicI64,
     total: AtomicI64,
-    /// From here on it is finished whatever anybody asks.
-    committed: AtomicBool,
+    /// Which try this is since it last got further.
+    attempt: AtomicI32,
 }
 
 impl Run {
@@ -45,7 +45,7 @@ impl Run {
             step: Mutex::new(operation.step.clone()),
             done: AtomicI64::new(operation.done_units),
             total: AtomicI64::new(operation.total_units),
-            committed: AtomicBool::new(false),
+            attempt: AtomicI32::new(claim.attempt),
             parts,
             claim,
             route,
@@ -63,9 +63,18 @@ impl Run {
     pub(super) fn checkpoint(&self) -> Checkpoint {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+    /// Which try this is since it last got further than ever before.
+    pub(super) fn attempt(&self) -> i32 {
+        self.attempt.load(Ordering::Relaxed)
+    }
     /// Keeps what was done; in the transaction of what was done, where that is in our database.
-    pub(super) async fn keep(&self, tx: &mut Tx, checkpoint: Checkpoint) -> Result<()> {
-        operation::checkpoint(tx, &self.claim, &checkpoint).await?;
+    pub(super) async fn keep(&self, tx: &mut Tx, mut checkpoint: Checkpoint) -> Result<()> {
+        let further = checkpoint.height() > checkpoint.high;
+        checkpoint.high = checkpoint.high.max(checkpoint.height());
+        operation::checkpoint(tx, &self.claim, &checkpoint, further).await?;
+        if further {
+            self.attempt.store(1, Ordering::Relaxed);
+        }
         *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = checkpoint;
         Ok(())
     }
@@ -82,27 +91,45 @@ impl Run {
         self.done
             .store(i64::try_from(done).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
-    /// From here on nobody can cancel.
-    pub(super) async fn commit(&self) -> Result<()> {
-        self.advance().await?;
-        self.committed.store(true, Ordering::SeqCst);
-        Ok(())
+    /// As [`Run::keep`], in a transaction of its own.
+    pub(super) async fn note(&self, checkpoint: Checkpoint) -> Result<()> {
+        let mut tx = self.begin().await?;
+        self.keep(&mut tx, checkpoint).await?;
+        tx.commit().await
     }
-    /// It is at its end: there is nothing left to cancel.
-    pub(super) fn cannot_be_cancelled(&self) {
-        self.committed.store(true, Ordering::SeqCst);
+    /// From here on nobody can cancel, whichever worker goes on.
+    ///
+    /// # Errors
+    /// As [`Run::advance`].
+    pub(super) async fn commit(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        self.advance_in(&mut tx).await?;
+        let mut checkpoint = self.checkpoint();
+        checkpoint.committed = true;
+        self.keep(&mut tx, checkpoint).await?;
+        tx.commit().await
     }
     /// Renews the lease and shows progress.
     ///
     /// # Errors
     /// `CANCELLED` where somebody asked to stop, `CONFLICT` where the claim was lost.
     pub(super) async fn advance(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let advanced = self.advance_in(&mut tx).await;
+        if advanced
+            .as_ref()
+            .is_err_and(|error| error.reason() != Reason::Cancelled)
+        {
+            return advanced;
+        }
+        tx.commit().await?;
+        advanced
+    }
+    async fn advance_in(&self, tx: &mut Tx) -> Result<()> {
         let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-        let mut tx = self.begin().await?;
-        let cancel = operation::advance(&mut tx, &self.claim, &step, done, total, LEASE).await?;
-        tx.commit().await?;
-        if cancel && !self.committed.load(Ordering::SeqCst) {
+        let cancel = operation::advance(tx, &self.claim, &step, done, total, LEASE).await?;
+        if cancel && !self.checkpoint().is_final() {
             return Err(cancelled());
         }
         Ok(())
@@ -130,10 +157,4 @@ impl Run {
 #[must_use]
 pub fn cancelled() -> Error {
     Error::new(Reason::Cancelled, "The operation was cancelled. Nothing was replaced.")
-}
-
-/// Another worker has the operation now: there is nothing left to do or to note.
-#[must_use]
-pub fn is_lost(error: &Error) -> bool {
-    error.reason() == Reason::Conflict && std::error::Error::source(error).is_none()
 }

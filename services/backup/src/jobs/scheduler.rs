@@ -9,6 +9,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tenantry_kernel::{Result, TenantId, TenantStatus};
 use tenantry_tenancy::TenantRouter;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// Policies in one transaction.
@@ -32,8 +33,12 @@ impl Scheduler {
             known: HashSet::new(),
         }
     }
-    /// Runs until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Runs until `stop`, from when the routes are `loaded`: before, nobody knows which tenants there are.
+    pub async fn run(mut self, loaded: CancellationToken, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = loaded.cancelled() => {}
+        }
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -46,21 +51,26 @@ impl Scheduler {
     }
 
     async fn turn(&mut self) -> Result<()> {
-        self.meet().await?;
-        while self.start().await? > 0 {}
+        let routes = self.router.all();
+        // One that is gone and comes back is met again.
+        let there: HashSet<TenantId> = routes.iter().map(|route| route.tenant).collect();
+        self.known.retain(|known| there.contains(known));
+        let active = routes.iter().filter(|route| route.status == TenantStatus::Active);
+        let active: Vec<TenantId> = active.map(|route| route.tenant).collect();
+        self.meet(&active).await?;
+        let active: Vec<Uuid> = active.iter().map(|tenant| tenant.uuid()).collect();
+        while self.start(&active).await? > 0 {}
         let mut tx = self.parts.store.begin_system("backup_ages").await?;
-        let (oldest, without) = store::retention::ages(&mut tx, self.parts.clock.now()).await?;
+        let (oldest, without) = store::retention::ages(&mut tx, self.parts.clock.now(), &active).await?;
         tx.commit().await?;
         self.parts.metrics.ages(oldest, without);
         Ok(())
     }
 
     /// Gives new tenants their policy.
-    async fn meet(&mut self) -> Result<()> {
+    async fn meet(&mut self, active: &[TenantId]) -> Result<()> {
         let new = |tenant: &TenantId| *tenant != TenantId::PLATFORM && !self.known.contains(tenant);
-        let routes = self.router.all();
-        let active = routes.iter().filter(|route| route.status == TenantStatus::Active);
-        let new: Vec<TenantId> = active.map(|route| route.tenant).filter(new).collect();
+        let new: Vec<TenantId> = active.iter().copied().filter(new).collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -74,22 +84,15 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Starts what is due; how many policies were looked at.
-    async fn start(&self) -> Result<usize> {
+    /// Starts what is due; how many. A tenant that is not active stays due, and gets its turn when it is again.
+    async fn start(&self, active: &[Uuid]) -> Result<usize> {
         let (parts, now) = (&self.parts, self.parts.clock.now());
         let mut tx = parts.store.begin_system("backup_schedule").await?;
-        let due = store::policy::due(&mut tx, now, BATCH).await?;
+        let due = store::policy::due(&mut tx, now, active, BATCH).await?;
         for (tenant, found) in &due {
             // A turn that was missed while nobody ran is made up for once, not once a turn.
             let next = policy::next(&found.schedule, *tenant, now)?;
             store::policy::set_next(&mut tx, *tenant, next).await?;
-            let served = self
-                .router
-                .known(*tenant)
-                .is_some_and(|route| route.status == TenantStatus::Active);
-            if !served {
-                continue;
-            }
             let (id, operation) = (parts.ids.new_v7(), parts.ids.new_v7());
             let snapshot = Snapshot::new(id, Kind::Scheduled, String::new(), operation, now);
             let operation = Operation::new(operation, Verb::CreateSnapshot, id, String::new(), now);

@@ -4,7 +4,7 @@ use super::{
     capture,
     ending::{self, Ended},
     restore,
-    run::{LEASE, Run, is_lost},
+    run::{LEASE, Run, cancelled},
 };
 use crate::{
     app::Parts,
@@ -16,18 +16,20 @@ use crate::{
     },
     store::{
         self,
-        operation::{self, Claim},
+        operation::{self, Claim, is_lost},
     },
 };
 use std::{sync::Arc, time::Duration};
-use tenantry_kernel::{Error, Reason, Result, TenantStatus};
+use tenantry_kernel::{Error, Result, TenantStatus};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const POLL: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
-/// After this many tries of one step an error that should pass is taken for one that does not.
+/// After this many tries that got no further an error that should pass is taken for one that does not.
 const MOST_ATTEMPTS: i32 = 12;
+/// What cannot be worked on at all is looked at again after this long.
+const PARKED: Duration = Duration::from_secs(10);
 
 /// The worker of this process.
 #[derive(Clone, Debug)]
@@ -85,17 +87,21 @@ impl Worker {
             Ok(run) => run,
             Err(error) => {
                 tracing::warn!(tenant.id = %tenant, %operation, reason = %error.reason(), cause = ?std::error::Error::source(&error), "an operation waits");
+                if let Err(error) = self.give_back(&claim).await {
+                    tracing::info!(tenant.id = %tenant, %operation, reason = %error.reason(), "its lease runs out");
+                }
                 return;
             }
         };
         let ended = match run.checkpoint().ending {
             Some(failure) => ending::end(&run, failure).await,
+            None if waits(&run) => park(&run).await,
             None => match steps(&run).await {
                 Ok(()) => Ok(Some("ok")),
                 Err(error) if is_lost(&error) => Err(error),
                 Err(error) => {
                     tracing::warn!(tenant.id = %tenant, %operation, reason = %error.reason(), cause = ?std::error::Error::source(&error), "an operation stopped");
-                    self.settle(&run, &error).await
+                    settle(&run, &error).await
                 }
             },
         };
@@ -125,12 +131,11 @@ impl Worker {
         ))
     }
 
-    /// Tries again later, or ends the operation and takes back what it had begun.
-    async fn settle(&self, run: &Run, error: &Error) -> Result<Ended> {
-        if is_transient(error) && run.claim.attempt < MOST_ATTEMPTS {
-            return ending::later(run, error).await.map(|()| None);
-        }
-        ending::end(run, Failure::of(error)).await
+    /// Without what a run needs, the tenant's context among it.
+    async fn give_back(&self, claim: &Claim) -> Result<()> {
+        let mut tx = self.parts.store.begin_system("give_back_operation").await?;
+        operation::park(&mut tx, claim, PARKED).await?;
+        tx.commit().await
     }
 
     fn count(&self, run: &Run, result: &'static str) {
@@ -140,12 +145,36 @@ impl Worker {
     }
 }
 
+/// The tenant is suspended, or on its way out; what was committed is finished all the same.
+fn waits(run: &Run) -> bool {
+    run.route.status != TenantStatus::Active && !run.checkpoint().is_final()
+}
+
+/// Looks again later. However long that takes, it is no failed try.
+async fn park(run: &Run) -> Result<Ended> {
+    if run.operation.cancel_requested {
+        return ending::end(run, Failure::of(&cancelled())).await;
+    }
+    let mut tx = run.begin().await?;
+    operation::park(&mut tx, &run.claim, PARKED).await?;
+    tx.commit().await.map(|()| None)
+}
+
+/// Tries again later, or ends the operation and takes back what it had begun.
+async fn settle(run: &Run, error: &Error) -> Result<Ended> {
+    if goes_on(error, run.attempt(), run.checkpoint().committed) {
+        return ending::later(run, error).await.map(|()| None);
+    }
+    ending::end(run, Failure::of(error)).await
+}
+
+/// Whether another try follows. One that may have replaced the data never ends by a count: it would say that nothing was.
+fn goes_on(error: &Error, attempt: i32, committed: bool) -> bool {
+    is_transient(error) && (committed || attempt < MOST_ATTEMPTS)
+}
+
 /// The operation's steps with its heart beside them.
 async fn steps(run: &Run) -> Result<()> {
-    if run.route.status != TenantStatus::Active {
-        let text = "The tenant is not active; the operation waits.";
-        return Err(Error::new(Reason::Unavailable, text));
-    }
     let work = async {
         // Asked to stop before this try began?
         run.advance().await?;
@@ -164,7 +193,7 @@ async fn steps(run: &Run) -> Result<()> {
 async fn create(run: &Run) -> Result<()> {
     let id = run.operation.snapshot;
     run.step("capture", 0).await?;
-    let manifest = capture::capture(run, id).await?;
+    let manifest = capture::capture(run, id, None).await?;
     let mut tx = run.begin().await?;
     capture::ready(run, &mut tx, &manifest).await?;
     run.finish(&mut tx, &serde_json::json!({})).await?;
@@ -197,4 +226,20 @@ pub(super) async fn verified(run: &Run) -> Result<Arc<crate::domain::Manifest>> 
 /// Whether snapshots of this kind expire by the policy.
 pub(super) const fn expires(kind: Kind) -> bool {
     matches!(kind, Kind::Scheduled | Kind::BeforeRestore)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_kernel::Reason;
+
+    #[test]
+    fn what_may_pass_is_tried_a_dozen_times_unless_the_data_may_be_replaced() {
+        let away = Error::unavailable("away");
+        assert!(goes_on(&away, MOST_ATTEMPTS - 1, false));
+        assert!(!goes_on(&away, MOST_ATTEMPTS, false));
+        assert!(goes_on(&away, 10 * MOST_ATTEMPTS, true));
+        let refused = Error::new(Reason::QuotaExceeded, "too much");
+        assert!(!goes_on(&refused, 1, false) && !goes_on(&refused, 1, true));
+    }
 }

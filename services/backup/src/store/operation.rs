@@ -2,7 +2,10 @@
 //! own transactions.
 
 use super::{corrupt, json};
-use crate::domain::operation::{Checkpoint, Operation, State, Verb};
+use crate::domain::{
+    Snapshot,
+    operation::{Checkpoint, Operation, State, Verb},
+};
 use serde_json::Value as Json;
 use sqlx::Row;
 use std::time::Duration;
@@ -70,39 +73,52 @@ pub async fn list(tx: &mut Tx, before: Option<Uuid>, limit: i64) -> Result<Vec<O
     rows.iter().map(decode).collect()
 }
 
-/// Whether a running operation works on a snapshot.
+/// Whether a running operation works on a snapshot: reads it, or has made it and may need it, as a restore does with what
+/// it has kept.
 ///
 /// # Errors
 /// As every statement.
-pub async fn works_on(tx: &mut Tx, snapshot: Uuid) -> Result<bool> {
-    let sql = "SELECT true FROM backup.operations o WHERE o.tenant_id = $1 AND o.snapshot_id = $2 AND o.state = 'running' LIMIT 1";
-    let row = tx
-        .fetch_optional(query(sql).bind(tx.tenant().uuid()).bind(snapshot))
-        .await?;
-    Ok(row.is_some())
+pub async fn works_on(tx: &mut Tx, snapshot: &Snapshot) -> Result<bool> {
+    let sql = "SELECT true FROM backup.operations o WHERE o.tenant_id = $1 AND (o.snapshot_id = $2 OR o.id = $3) AND o.state = 'running' LIMIT 1";
+    let found = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(snapshot.id)
+        .bind(snapshot.operation);
+    Ok(tx.fetch_optional(found).await?.is_some())
 }
 
-/// Asks a running operation to stop; whether it exists.
+/// How many operations of the tenant are not finished.
+///
+/// # Errors
+/// As every statement.
+pub async fn running(tx: &mut Tx) -> Result<i64> {
+    let sql = "SELECT pg_catalog.count(*) FROM backup.operations o WHERE o.tenant_id = $1 AND o.state = 'running'";
+    let row = tx.fetch_one(query(sql).bind(tx.tenant().uuid())).await?;
+    row.try_get(0).map_err(map_error)
+}
+
+/// Asks a running operation to stop; whether it exists. One that waits for its next try is due at once.
 ///
 /// # Errors
 /// As every statement.
 pub async fn request_cancel(tx: &mut Tx, id: Uuid) -> Result<bool> {
-    let sql = "UPDATE backup.operations o SET cancel_requested = o.cancel_requested OR o.state = 'running' WHERE o.tenant_id = $1 AND o.id = $2";
+    let sql = "UPDATE backup.operations o SET cancel_requested = o.cancel_requested OR o.state = 'running', \
+                      next_time = CASE WHEN o.lease_owner IS NULL THEN LEAST(o.next_time, pg_catalog.now()) ELSE o.next_time END \
+               WHERE o.tenant_id = $1 AND o.id = $2";
     Ok(tx.execute(query(sql).bind(tx.tenant().uuid()).bind(id)).await? == 1)
 }
 
-/// Leases up to `limit` due operations for `lease`: the oldest of each tenant, and none of a tenant that has one in work,
-/// so that a restore never meets another one half way.
+/// Leases up to `limit` due operations for `lease`. A tenant's turn is its oldest running one, also while that waits for its
+/// next try: a restore never meets another one half way. Across tenants the one that is due longest comes first.
 ///
 /// # Errors
 /// As every statement.
 pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) -> Result<Vec<Claim>> {
-    let sql = "WITH due AS (SELECT o.tenant_id, o.id, pg_catalog.row_number() OVER (PARTITION BY o.tenant_id ORDER BY o.id) AS turn \
-                            FROM backup.operations o WHERE o.state = 'running' AND o.next_time <= pg_catalog.now() \
-                              AND NOT EXISTS (SELECT FROM backup.operations b WHERE b.tenant_id = o.tenant_id AND b.state = 'running' \
-                                                AND b.lease_owner IS NOT NULL AND b.next_time > pg_catalog.now()) LIMIT 1000), \
-                    picked AS (SELECT o.tenant_id, o.id FROM backup.operations o JOIN due d ON d.tenant_id = o.tenant_id AND d.id = o.id \
-                               WHERE d.turn = 1 AND o.state = 'running' AND o.next_time <= pg_catalog.now() ORDER BY o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED) \
+    // A lease ends at its next_time, as a wait does.
+    let sql = "WITH turns AS (SELECT DISTINCT ON (o.tenant_id) o.tenant_id, o.id FROM backup.operations o \
+                              WHERE o.state = 'running' ORDER BY o.tenant_id, o.id), \
+                    picked AS (SELECT o.tenant_id, o.id FROM backup.operations o JOIN turns t ON t.tenant_id = o.tenant_id AND t.id = o.id \
+                               WHERE o.state = 'running' AND o.next_time <= pg_catalog.now() ORDER BY o.next_time, o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED) \
                UPDATE backup.operations o SET lease_owner = $1, attempt = o.attempt + 1, next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $3) \
                FROM picked p WHERE o.tenant_id = p.tenant_id AND o.id = p.id RETURNING o.tenant_id, o.id, o.attempt";
     let rows = tx
@@ -125,7 +141,6 @@ pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) 
 /// `CONFLICT` where the claim was lost; the transaction must not commit then.
 pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i64, lease: Duration) -> Result<bool> {
     let sql = "UPDATE backup.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
-                      attempt = CASE WHEN o.step = $4 THEN o.attempt ELSE 1 END, \
                       next_time = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $7) \
                WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running' RETURNING o.cancel_requested";
     let advance = query(sql)
@@ -142,18 +157,19 @@ pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i
     }
 }
 
-/// Keeps what was done before the next step begins.
+/// Keeps what was done before the next step begins. `further`: it was never as far before, so tries are counted anew.
 ///
 /// # Errors
 /// As [`advance`].
-pub async fn checkpoint(tx: &mut Tx, claim: &Claim, checkpoint: &Checkpoint) -> Result<()> {
-    let sql = "UPDATE backup.operations o SET checkpoint = $4 \
+pub async fn checkpoint(tx: &mut Tx, claim: &Claim, checkpoint: &Checkpoint, further: bool) -> Result<()> {
+    let sql = "UPDATE backup.operations o SET checkpoint = $4, attempt = CASE WHEN $5 THEN 1 ELSE o.attempt END \
                WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
     let write = query(sql)
         .bind(tx.tenant().uuid())
         .bind(claim.operation)
         .bind(claim.owner)
-        .bind(json(checkpoint)?);
+        .bind(json(checkpoint)?)
+        .bind(further);
     held(tx.execute(write).await?)
 }
 
@@ -191,12 +207,39 @@ pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Du
     held(tx.execute(retry).await?)
 }
 
+/// As [`retry_later`], without counting this try: it is not the operation's fault that it cannot go on.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn park(tx: &mut impl Statements, claim: &Claim, delay: Duration) -> Result<()> {
+    let sql = "UPDATE backup.operations o SET lease_owner = NULL, attempt = GREATEST(o.attempt - 1, 0), \
+                      next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $4) \
+               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let park = query(sql)
+        .bind(claim.tenant.uuid())
+        .bind(claim.operation)
+        .bind(claim.owner)
+        .bind(delay.as_secs_f64());
+    held(tx.execute(park).await?)
+}
+
 fn held(rows: u64) -> Result<()> {
     if rows == 1 { Ok(()) } else { Err(lost()) }
 }
 
+/// Marks the error of a lost claim: others have its reason, too.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the claim was lost")]
+struct Lost;
+
 fn lost() -> Error {
-    Error::new(Reason::Conflict, "Another worker has taken the operation over.")
+    Error::new(Reason::Conflict, "Another worker has taken the operation over.").because(Lost)
+}
+
+/// Another worker has the operation now: there is nothing left to do or to note.
+#[must_use]
+pub fn is_lost(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Lost>)
 }
 
 fn decode(row: &PgRow) -> Result<Operation> {

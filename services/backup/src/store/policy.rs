@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Row;
 use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
 use tenantry_kernel::{Result, TenantId};
+use uuid::Uuid;
 
 const COLUMNS: &str = "p.schedule, p.keep_days, p.keep_last, p.next_time, p.version";
 
@@ -80,15 +81,25 @@ pub async fn set_gone(tx: &mut SystemTx, tenant: TenantId, time: Option<DateTime
     tx.execute(query(sql).bind(tenant.uuid()).bind(time)).await.map(|_| ())
 }
 
-/// Policies whose time has come, locked for this transaction.
+/// Policies of these tenants whose time has come, locked for this transaction. One whose last scheduled snapshot is still
+/// being taken waits for it.
 ///
 /// # Errors
 /// As every statement.
-pub async fn due(tx: &mut SystemTx, now: DateTime<Utc>, limit: i64) -> Result<Vec<(TenantId, Policy)>> {
+pub async fn due(
+    tx: &mut SystemTx,
+    now: DateTime<Utc>,
+    active: &[Uuid],
+    limit: i64,
+) -> Result<Vec<(TenantId, Policy)>> {
     let sql = format!(
-        "SELECT p.tenant_id, {COLUMNS} FROM backup.policies p WHERE p.next_time <= $1 ORDER BY p.next_time LIMIT $2 FOR UPDATE SKIP LOCKED"
+        "SELECT p.tenant_id, {COLUMNS} FROM backup.policies p WHERE p.next_time <= $1 AND p.tenant_id = ANY ($2) \
+         AND NOT EXISTS (SELECT FROM backup.snapshots s WHERE s.tenant_id = p.tenant_id AND s.kind = 'scheduled' AND s.state = 'running') \
+         ORDER BY p.next_time LIMIT $3 FOR UPDATE OF p SKIP LOCKED"
     );
-    let rows = tx.fetch_all(query(sql).bind(now).bind(limit)).await?;
+    let rows = tx
+        .fetch_all(query(sql).bind(now).bind(active.to_vec()).bind(limit))
+        .await?;
     let tenant = |row: &PgRow| row.try_get(0).map(TenantId::from_uuid).map_err(map_error);
     rows.iter().map(|row| Ok((tenant(row)?, decode(row, 1)?))).collect()
 }

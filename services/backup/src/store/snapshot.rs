@@ -8,7 +8,7 @@ use crate::domain::{
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 use tenantry_db::{PgRow, Statements, Tx, map_error, query};
-use tenantry_kernel::{Error, Result, TenantId};
+use tenantry_kernel::{Error, Reason, Result, TenantId};
 use uuid::Uuid;
 
 const COLUMNS: &str = "s.id, s.description, s.kind, s.state, s.snapshot_time, s.create_time, s.expire_time, s.verify_time, \
@@ -69,7 +69,7 @@ pub async fn list(tx: &mut Tx, before: Option<Uuid>, limit: i64) -> Result<Vec<S
 /// It is complete.
 ///
 /// # Errors
-/// As every statement.
+/// `FAILED_PRECONDITION` where it is not being written (any more).
 pub async fn ready(tx: &mut Tx, manifest: &Manifest, expire_time: Option<DateTime<Utc>>) -> Result<()> {
     let sql = "UPDATE backup.snapshots s SET state = 'ready', snapshot_time = $3, types = $4, records = $5, size_bytes = $6, stored_bytes = $7, expire_time = $8 \
                WHERE s.tenant_id = $1 AND s.id = $2 AND s.state = 'running'";
@@ -83,7 +83,13 @@ pub async fn ready(tx: &mut Tx, manifest: &Manifest, expire_time: Option<DateTim
         .bind(whole(manifest.totals.raw_bytes))
         .bind(whole(manifest.totals.bytes))
         .bind(expire_time);
-    tx.execute(update).await.map(|_| ())
+    match tx.execute(update).await? {
+        0 => Err(Error::new(
+            Reason::FailedPrecondition,
+            "The snapshot was removed while it was being written. Take a new one.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// It did not come to be; its objects are gone.

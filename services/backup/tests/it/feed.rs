@@ -89,7 +89,7 @@ pub(crate) fn rows(block: u64) -> DataRows {
 /// Writes a snapshot in segments of about a megabyte.
 pub(crate) async fn write(archive: &Archive, tenant: TenantId, snapshot: Uuid, blocks: u64) -> Result<Manifest> {
     let sealer = Keys.sealer(tenant, Purpose::Backup, None).await?;
-    let mut writer = Writer::new(archive.clone(), sealer, tenant, snapshot).segment_bytes(1 << 20);
+    let mut writer = Writer::new(archive.clone(), sealer, tenant, snapshot, Uuid::now_v7()).segment_bytes(1 << 20);
     for part in parts(blocks) {
         writer.part(part).await?;
     }

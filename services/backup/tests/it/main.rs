@@ -1,5 +1,6 @@
-//! The archive on a real directory and a real S3 server.
+//! The archive on a real directory and a real S3 server; the tables on a real PostgreSQL.
 
 mod archive;
+mod database;
 mod feed;
 mod s3;

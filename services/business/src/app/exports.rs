@@ -1,13 +1,13 @@
 //! Everything a tenant has, in one snapshot. The stream waits for a slow client instead of buffering, and a client that
 //! has gone ends its transaction.
 
-use super::{Contexts, Parts};
+use super::{Contexts, Parts, holds};
 use crate::{
     domain::{
         ObjectType,
         data::{CHUNK, FORMAT, Part},
     },
-    store,
+    store::{self, Store},
 };
 use std::{sync::Arc, time::Duration};
 use tenantry_db::Tx;
@@ -16,6 +16,7 @@ use tenantry_kernel::{
     TenantStatus,
 };
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// Parts on their way to the client.
 const BUFFER: usize = 4;
@@ -42,19 +43,40 @@ impl Exports {
         Self { parts, contexts }
     }
 
-    /// Takes the snapshot; what follows is read as it is taken from the receiver.
+    /// Takes the snapshot; what follows is read as it is taken from the receiver. For a `restore` that will replace the
+    /// data the tenant is held first; a complete export leaves it held.
     ///
     /// # Errors
     /// `TENANT_NOT_ACTIVE` where the tenant has no schema here, `CONFLICT` where its types do not stand still.
-    pub async fn open(&self, tenant: TenantId) -> Result<mpsc::Receiver<Result<Part>>> {
-        let mut tx = self.parts.store.begin_ddl("export").await?;
+    pub async fn open(&self, tenant: TenantId, restore: Option<Uuid>) -> Result<mpsc::Receiver<Result<Part>>> {
+        let store = &self.parts.store;
+        let mut tx = store.begin_ddl("export").await?;
         store::provision::ensure_active(&mut tx, tenant).await?;
         tx.commit().await?;
-        let db = self.contexts.database_context(tenant, "export").await?;
-        let ctx = bound(&self.parts, tenant, Some(db));
-        let (tx, types) = self.snapshot(&ctx).await?;
+        if let Some(id) = restore {
+            holds::take(store, tenant, id).await?;
+        }
+        let begun = async {
+            let db = self.contexts.database_context(tenant, "export").await?;
+            self.snapshot(&bound(&self.parts, tenant, Some(db))).await
+        };
+        let (tx, types) = match begun.await {
+            Ok(begun) => begun,
+            Err(error) => {
+                if let Some(id) = restore {
+                    holds::release(store, tenant, id).await;
+                }
+                return Err(error);
+            }
+        };
         let (out, parts) = mpsc::channel(BUFFER);
-        tokio::spawn(run(tx, types, out));
+        let (store, export) = (store.clone(), run(tx, types, out));
+        tokio::spawn(async move {
+            match restore {
+                None => drop(export.await),
+                Some(id) => held(&store, tenant, id, export).await,
+            }
+        });
         Ok(parts)
     }
 
@@ -118,20 +140,37 @@ pub(super) fn bound(parts: &Parts, tenant: TenantId, db: Option<DbContext>) -> C
         .with_db(db)
 }
 
-async fn run(mut tx: Tx, types: Vec<ObjectType>, out: mpsc::Sender<Result<Part>>) {
+/// Runs an export of what will be replaced: it stays held only if all of it was sent.
+async fn held(store: &Store, tenant: TenantId, id: Uuid, export: impl Future<Output = bool>) {
+    let complete = tokio::select! {
+        complete = export => complete,
+        never = holds::keep(store, tenant, id) => match never {},
+    };
+    if !complete {
+        holds::release(store, tenant, id).await;
+    }
+}
+
+/// Sends everything; whether all of it was sent.
+async fn run(mut tx: Tx, types: Vec<ObjectType>, out: mpsc::Sender<Result<Part>>) -> bool {
     let outcome = tokio::select! {
+        // First: a client that has everything may be gone already.
+        biased;
         outcome = send_all(&mut tx, &types, &out) => outcome,
         // Dropped in the middle of a table, the transaction ends with its connection.
-        () = out.closed() => return,
+        () = out.closed() => return false,
     };
     let outcome = match outcome {
         Ok(()) => tx.rollback().await,
         failed => failed,
     };
+    // What still lies in the buffer nobody has.
+    let complete = outcome.is_ok() && out.reserve_many(BUFFER).await.is_ok();
     if let Err(error) = outcome {
         // A client that has gone needs no reason.
         drop(out.send(Err(error)).await);
     }
+    complete
 }
 
 async fn send_all(tx: &mut Tx, types: &[ObjectType], out: &mpsc::Sender<Result<Part>>) -> Result<()> {

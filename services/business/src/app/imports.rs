@@ -154,6 +154,7 @@ impl Imports {
             import: import.id,
             object_type: object_type.id.clone(),
             type_key: object_type.key,
+            made_type: start.create_type,
             headers: columns.iter().map(|column| column.header.clone()).collect(),
             fields: import::map_columns(columns, object_type)?,
             dialect: start.dialect.clone(),

@@ -4,6 +4,7 @@
 pub mod events;
 pub mod exports;
 pub mod feature;
+pub mod holds;
 pub mod imports;
 pub mod object_types;
 pub mod operations;

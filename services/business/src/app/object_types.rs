@@ -14,6 +14,7 @@ use crate::{
 use std::time::Duration;
 use tenantry_db::{RetryPolicy, SystemTx, retry};
 use tenantry_kernel::{Ctx, Error, Reason, Result, TenantId, within_limit};
+use uuid::Uuid;
 
 const LIST: &str = "tenantry.business.v1.ObjectTypeService/ListObjectTypes";
 /// A lock is waited for two seconds; the whole request has ten.
@@ -77,7 +78,7 @@ impl ObjectTypes {
     ) -> Result<ObjectType> {
         super::feature::require(ctx, super::feature::CUSTOM_TYPES)?;
         let (tenant, route) = (ctx.tenant()?, ctx.route()?);
-        store::object_type::lock_tenant(tx, tenant).await?;
+        store::object_type::lock_for_change(tx, tenant).await?;
         if store::object_type::fetch(tx, tenant, id).await?.is_some() {
             return Err(exists(id));
         }
@@ -173,7 +174,7 @@ impl ObjectTypes {
             if let Some(done) = once::replay::<ObjectType>(once, &mut tx, ctx).await? {
                 return Ok((done, true));
             }
-            store::object_type::lock_tenant(&mut tx, tenant).await?;
+            store::object_type::lock_for_change(&mut tx, tenant).await?;
             let mut object_type = fetch_at(&mut tx, tenant, id, expected).await?;
             let evolution = object_type::evolve(&object_type.definition, new, &mask, "object_type")?;
             if !evolution.added.is_empty() {
@@ -201,6 +202,37 @@ impl ObjectTypes {
         Ok(object_type)
     }
 
+    /// Drops a type that was made for an import which came to nothing, unless somebody has used or changed it since: the
+    /// same import, corrected, would find its name taken.
+    ///
+    /// # Errors
+    /// As every statement.
+    pub async fn take_back(&self, ctx: &Ctx, id: &str, key: Uuid) -> Result<()> {
+        let tenant = ctx.tenant()?;
+        retry("take_back_object_type", DDL_RETRY, || async {
+            let mut tx = self.parts.store.begin_ddl("take_back_object_type").await?;
+            store::object_type::lock_for_change(&mut tx, tenant).await?;
+            let found = store::object_type::fetch(&mut tx, tenant, id).await?;
+            let Some(found) = found.filter(|found| found.key == key && found.create_time == found.update_time) else {
+                return Ok(());
+            };
+            if refuse_if_referenced(&mut tx, tenant, id).await.is_err() {
+                return Ok(());
+            }
+            store::object_type::lock_table(&mut tx, tenant, id).await?;
+            if store::usage::total(&mut tx, tenant, Some(id)).await? > 0 {
+                return Ok(());
+            }
+            store::object_type::delete(&mut tx, tenant, id).await?;
+            events::emit(&self.parts, &mut tx, ctx, events::TYPE_DELETED, found.name()).await?;
+            self.parts.cached.fence_object_type(ctx, id, found.version + 1).await;
+            tx.commit().await?;
+            self.parts.cached.forget_object_type(ctx, id, found.version + 1).await;
+            Ok(())
+        })
+        .await
+    }
+
     /// Drops a type with its records.
     ///
     /// # Errors
@@ -213,7 +245,7 @@ impl ObjectTypes {
             if once::replay::<()>(once, &mut tx, ctx).await?.is_some() {
                 return Ok(None);
             }
-            store::object_type::lock_tenant(&mut tx, tenant).await?;
+            store::object_type::lock_for_change(&mut tx, tenant).await?;
             let object_type = fetch_at(&mut tx, tenant, id, expected).await?;
             refuse_if_referenced(&mut tx, tenant, id).await?;
             store::object_type::lock_table(&mut tx, tenant, id).await?;

@@ -66,14 +66,27 @@ impl Path {
     }
 }
 
-/// Runs with the cached definition; where a table or column turns out to be gone, once more with the current one.
+/// Runs with the cached definition; where a table or column turns out to be gone, once more with the current one. Says so
+/// where the tenant is held.
 macro_rules! with_type {
     ($self:ident, $ctx:ident, $type_id:expr, |$object_type:ident| $work:expr) => {{
         let $object_type = $self.types.get($ctx, $type_id).await?;
-        match $work.await {
+        let done = match $work.await {
             Err(error) if store::is_outdated(&error) => {
                 let $object_type = $self.types.read($ctx, $type_id).await?;
                 $work.await
+            }
+            done => done,
+        };
+        match done {
+            Err(error) if store::is_denied(&error) => {
+                if $crate::app::holds::explains(&$self.parts, $ctx).await {
+                    Err(store::hold::held().because(error))
+                } else {
+                    // The hold has just ended; any other missing right is still missing.
+                    let $object_type = $self.types.read($ctx, $type_id).await?;
+                    $work.await
+                }
             }
             done => done,
         }

@@ -3,7 +3,7 @@
 //!
 //! No transaction spans the stream: one that has written and stays open would hold back every tenant's change stream.
 
-use super::{Parts, exports::bound};
+use super::{Parts, exports::bound, holds};
 use crate::{
     domain::{
         ObjectType,
@@ -11,7 +11,7 @@ use crate::{
         object_type::check_new,
     },
     store::{
-        self, Store, change, object_type, operation,
+        self, Store, change, hold, object_type, operation,
         restore::{self, Attempt, Counts},
         usage,
     },
@@ -70,7 +70,8 @@ impl Restores {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for data that cannot be restored, `QUOTA_EXCEEDED` for more than the tenant's plan allows,
-    /// `TENANT_NOT_ACTIVE`, `CONFLICT` where the tenant's tables are never free; then nothing has changed.
+    /// `TENANT_NOT_ACTIVE`, `CONFLICT` where the tenant's tables are never free, `DEADLINE_EXCEEDED` where the tenant is not
+    /// held for this restore; then nothing has changed.
     pub async fn run(&self, tenant: TenantId, id: Uuid, parts: mpsc::Receiver<Result<Part>>) -> Result<Counts> {
         let this = self.clone();
         let work = tokio::spawn(async move { this.restore(tenant, id, parts).await });
@@ -78,7 +79,14 @@ impl Restores {
     }
 
     async fn restore(&self, tenant: TenantId, id: Uuid, mut parts: mpsc::Receiver<Result<Part>>) -> Result<Counts> {
-        let attempt = match self.begin(tenant, id).await? {
+        let begun = match self.begin(tenant, id).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                holds::release(&self.parts.store, tenant, id).await;
+                return Err(error);
+            }
+        };
+        let attempt = match begun {
             Begun::Attempt(attempt) => attempt,
             Begun::Done(counts) => {
                 // The sender is heard out: an answer that overtakes its stream can be lost.
@@ -87,11 +95,15 @@ impl Restores {
                 return Ok(counts);
             }
         };
-        let outcome = self.attempt(&attempt, parts).await;
-        if outcome.is_err()
-            && let Err(error) = self.forget(&attempt).await
-        {
-            tracing::warn!(tenant.id = %tenant, reason = %error.reason(), "a failed restore is forgotten later");
+        let outcome = tokio::select! {
+            outcome = self.attempt(&attempt, parts) => outcome,
+            never = holds::keep(&self.parts.store, tenant, id) => match never {},
+        };
+        if outcome.is_err() {
+            if let Err(error) = self.forget(&attempt).await {
+                tracing::warn!(tenant.id = %tenant, reason = %error.reason(), "a failed restore is forgotten later");
+            }
+            holds::release(&self.parts.store, tenant, id).await;
         }
         self.tidy(tenant).await;
         outcome
@@ -190,6 +202,10 @@ impl Restores {
         object_type::lock_tenant(&mut tx, tenant).await?;
         restore::touch(&mut tx, attempt).await?;
         let live = object_type::list(&mut tx, tenant, "", ALL).await?;
+        // What was acknowledged since the copy that the caller has would be lost.
+        if !hold::forget(&mut tx, tenant, attempt.id, false).await? && !live.is_empty() {
+            return Err(not_held());
+        }
         restore::lock_live(&mut tx, tenant, &live).await?;
         let aside = restore::detached(tenant, self.parts.ids.new_v7());
         restore::exchange(&mut tx, attempt, &aside).await?;
@@ -435,6 +451,14 @@ impl<'r> Intake<'r> {
         data::check_references(&types)?;
         Ok((self.types, counts))
     }
+}
+
+/// Not `CONFLICT`: doing the same again does not help, the caller must begin with a new copy.
+fn not_held() -> Error {
+    Error::new(
+        Reason::DeadlineExceeded,
+        "The tenant's data could be changed since it was exported, so nothing was replaced. Export it for this restore, then restore again.",
+    )
 }
 
 fn cut_off() -> Error {

@@ -18,6 +18,10 @@ use uuid::Uuid;
 
 /// Files a tenant may have uploaded and not imported.
 const MAX_WAITING: i64 = 50;
+/// Files of imports that failed are kept for a day to be started again; more than this many are not.
+const MAX_FAILED: i64 = 20;
+/// No upload takes longer (the gateway ends it after ten minutes): what is older was cut off.
+const LONGEST: chrono::Duration = chrono::Duration::minutes(15);
 
 /// What was understood of a whole file.
 struct Summary {
@@ -36,6 +40,8 @@ pub struct Upload {
     size: u64,
     feed: Option<mpsc::Sender<Vec<u8>>>,
     reading: JoinHandle<Result<Summary>>,
+    /// Whole, or taken back already.
+    settled: bool,
 }
 
 impl Upload {
@@ -61,6 +67,7 @@ impl Upload {
             create_time: crate::domain::value::micros(parts.clock.now()),
         };
         let mut tx = parts.store.begin(ctx).await?;
+        store::import::prune(&mut tx, import.create_time - LONGEST, MAX_FAILED).await?;
         if store::import::count_waiting(&mut tx).await? >= MAX_WAITING {
             let text = format!(
                 "{MAX_WAITING} uploaded files wait to be imported. Import some of them; files that are not imported are removed after a day."
@@ -80,6 +87,7 @@ impl Upload {
             size: 0,
             feed: Some(feed),
             reading,
+            settled: false,
         })
     }
 
@@ -118,6 +126,20 @@ impl Upload {
     /// # Errors
     /// `IMPORT_INVALID` with the wrong lines.
     pub async fn finish(mut self) -> Result<Import> {
+        let finished = self.complete().await;
+        match finished {
+            Ok(()) => {
+                self.settled = true;
+                Ok(self.import.clone())
+            }
+            Err(error) => {
+                self.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn complete(&mut self) -> Result<()> {
         let summary = self.read_to_end().await?;
         let last = std::mem::take(&mut self.buffer);
         if !last.is_empty() {
@@ -129,18 +151,13 @@ impl Upload {
         self.import.state = ImportState::Uploaded;
         let mut tx = self.parts.store.begin(&self.ctx).await?;
         store::import::complete(&mut tx, &self.import).await?;
-        tx.commit().await?;
-        Ok(self.import)
+        tx.commit().await
     }
 
     /// Removes what an upload that failed has stored. The janitor would, a day later.
-    pub async fn discard(self) {
-        let Ok(mut tx) = self.parts.store.begin(&self.ctx).await else {
-            return;
-        };
-        if store::import::delete(&mut tx, self.import.id).await.is_ok() {
-            drop(tx.commit().await);
-        }
+    pub async fn discard(mut self) {
+        self.settled = true;
+        take_back(&self.parts, &self.ctx, self.import.id).await;
     }
 
     async fn read_to_end(&mut self) -> Result<Summary> {
@@ -157,6 +174,29 @@ impl Upload {
         tx.commit().await?;
         self.seq += 1;
         Ok(())
+    }
+}
+
+async fn take_back(parts: &Parts, ctx: &Ctx, import: Uuid) {
+    let Ok(mut tx) = parts.store.begin(ctx).await else {
+        return;
+    };
+    if store::import::delete(&mut tx, import).await.is_ok() {
+        drop(tx.commit().await);
+    }
+}
+
+impl Drop for Upload {
+    /// Its caller has gone, and with it the task that received the file.
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // The call's deadline may be what ended it.
+            let (parts, ctx, import) = (self.parts.clone(), self.ctx.clone().with_deadline(None), self.import.id);
+            runtime.spawn(async move { take_back(&parts, &ctx, import).await });
+        }
     }
 }
 

@@ -130,7 +130,7 @@ impl Field {
             FieldType::Int64 => "must be a whole number of 64 bits; beyond 2^53 write it as a string".to_owned(),
             FieldType::Double => "must be a number".to_owned(),
             FieldType::Decimal => format!(
-                "must be a decimal string with at most {} digits after the point, such as \"{}\"",
+                "must be a decimal string with at most {} digits after the point, such as \"{}\"; a number only with at most 15 digits",
                 self.scale,
                 value::decimal_to_text(1, self.scale)
             ),
@@ -168,7 +168,7 @@ impl Field {
             FieldType::Double => json.as_f64().filter(|float| float.is_finite()).map(Value::Float),
             FieldType::Bool => json.as_bool().map(Value::Bool),
             FieldType::Json => json_fits(json).then(|| Value::Json(json.clone())),
-            FieldType::Decimal if json.is_number() => self.parse_text(&json.to_string()),
+            FieldType::Decimal if json.is_number() => self.parse_text(&exact_decimal(json)?),
             _ => self.parse_text(json.as_str()?),
         }
     }
@@ -247,6 +247,15 @@ impl Field {
     }
 }
 
+/// The digits of a number that came as a double. With more than 15 of them it may have been another one.
+fn exact_decimal(number: &Json) -> Option<String> {
+    let text = number.to_string();
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.chars().filter(char::is_ascii_digit).collect::<String>();
+    let exact = digits.trim_start_matches('0').trim_end_matches('0').len() <= 15;
+    exact.then_some(text)
+}
+
 fn json_fits(json: &Json) -> bool {
     fn clean(json: &Json, depth: usize) -> bool {
         match json {
@@ -301,7 +310,7 @@ mod tests {
         let id = Uuid::from_u128(5);
         let same = [
             (Field::new("x", FieldType::String), json!("é")),
-            (Field::new("x", FieldType::Int64), json!(9_007_199_254_740_992_i64)),
+            (Field::new("x", FieldType::Int64), json!(9_007_199_254_740_991_i64)),
             (Field::new("x", FieldType::Int64), json!("9223372036854775807")),
             (Field::new("x", FieldType::Double), json!(0.1)),
             (decimal, json!("-12.30")),
@@ -315,6 +324,29 @@ mod tests {
             let back = field.render(&value);
             assert_eq!(field.parse(&back), Ok(value), "{json} came back as {back}");
         }
+    }
+
+    #[test]
+    fn a_number_that_may_have_been_another_is_refused() {
+        let mut decimal = Field::new("x", FieldType::Decimal);
+        decimal.scale = 2;
+        for (number, kept) in [
+            (json!(12.5), "12.50"),
+            (json!(9_999_999_999_999.99_f64), "9999999999999.99"),
+            (json!(1e3), "1000.00"),
+        ] {
+            let value = decimal.parse(&number).expect("at most 15 digits");
+            assert_eq!(decimal.render(&value), json!(kept));
+        }
+        for changed in [json!(70_368_744_177_664.01_f64), json!(99_999_999_999_999.99_f64)] {
+            assert!(decimal.parse(&changed).is_err(), "{changed}");
+        }
+        let int = Field::new("x", FieldType::Int64);
+        assert!(
+            int.parse(&json!(9_007_199_254_740_992_f64)).is_err(),
+            "2^53 may have been 2^53 + 1"
+        );
+        assert!(int.parse(&json!(9_007_199_254_740_991_f64)).is_ok());
     }
 
     #[test]

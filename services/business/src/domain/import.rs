@@ -103,6 +103,9 @@ pub struct Plan {
     pub object_type: String,
     /// The incarnation of the type the columns were checked against.
     pub type_key: Uuid,
+    /// The type was made for this file.
+    #[serde(default)]
+    pub made_type: bool,
     /// Names of the columns, for messages.
     pub headers: Vec<String>,
     /// For each column of the file the field it goes to; `None` leaves it out.

@@ -6,7 +6,7 @@ use serde_json::{Number, Value as Json};
 use uuid::Uuid;
 
 /// The largest integer a JSON number (a double) holds exactly.
-const EXACT: u64 = 1 << 53;
+const EXACT: u64 = (1 << 53) - 1;
 
 /// The column kinds; all but [`Kind::Json`] have leakproof comparison, so indexes work under row security.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

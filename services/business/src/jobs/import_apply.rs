@@ -134,7 +134,12 @@ impl Run {
             })
             .collect();
         let inserted = store::record::insert_many(tx, object_type, &new, &stamp).await;
-        inserted.map_err(|error| crate::app::violation::named(error, "fields"))?;
+        inserted.map_err(|error| {
+            if store::is_denied(&error) {
+                return store::hold::held().because(error);
+            }
+            crate::app::violation::named(error, "fields")
+        })?;
         let records: Vec<_> = new.iter().map(|new| made(object_type, new, &stamp)).collect();
         let lines: Vec<_> = records.iter().map(|record| (record.id, Some(record))).collect();
         change::log(tx, &object_type.id, ChangeKind::Created, &lines, stamp.time).await

@@ -3,7 +3,7 @@
 
 use super::{import_apply::Applied, import_read, import_validate::Validator};
 use crate::{
-    app::{Contexts, Parts},
+    app::{Contexts, Parts, object_types::ObjectTypes},
     domain::{
         ObjectType,
         import::{ImportState, Plan, RowError},
@@ -148,14 +148,13 @@ impl Worker {
     async fn settle(&self, claim: Claim, error: &Error) -> Result<()> {
         let route = self.resolver.by_id(claim.tenant).await?;
         let ctx = context(&*self.contexts, &self.parts, &claim, &route).await?;
-        let mut tx = self.parts.store.begin(&ctx).await?;
         if is_transient(error) && claim.attempt < MOST_ATTEMPTS {
+            let mut tx = self.parts.store.begin(&ctx).await?;
             let delay = Duration::from_millis(500) * 2_u32.pow(claim.attempt.clamp(0, 6).unsigned_abs());
             operation::retry_later(&mut tx, &claim, error.public(), delay).await?;
             return tx.commit().await;
         }
-        fail(&mut tx, &claim, &Failure::of(error)).await?;
-        tx.commit().await
+        end(&self.parts, &ctx, &claim, State::Failed, &Failure::of(error)).await
     }
 }
 
@@ -257,30 +256,39 @@ impl Run {
     }
 
     async fn refused(&self, errors: Vec<RowError>) -> Result<()> {
-        let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
-        fail(&mut tx, &self.claim, &Failure::of_rows(errors)).await?;
-        tx.commit().await
+        let failure = Failure::of_rows(errors);
+        end(&self.parts, &self.ctx().await?, &self.claim, State::Failed, &failure).await
     }
 
     async fn cancelled(&self) -> Result<()> {
-        let mut tx = self.parts.store.begin(&self.ctx().await?).await?;
         let failure = Failure {
             reason: Reason::Cancelled.as_str().to_owned(),
             message: "The import was cancelled. Rows of finished batches stay.".to_owned(),
             rows: Vec::new(),
         };
-        end(&mut tx, &self.claim, State::Cancelled, &failure).await?;
-        tx.commit().await
+        end(&self.parts, &self.ctx().await?, &self.claim, State::Cancelled, &failure).await
     }
 }
 
-async fn fail(tx: &mut tenantry_db::Tx, claim: &Claim, failure: &Failure) -> Result<()> {
-    end(tx, claim, State::Failed, failure).await
+/// Ends an import, and takes back the type that was made for it where nothing was written. That comes second: a process
+/// that dies in between leaves an empty type, never an import that goes on without its type.
+async fn end(parts: &Parts, ctx: &Ctx, claim: &Claim, state: State, failure: &Failure) -> Result<()> {
+    let mut tx = parts.store.begin(ctx).await?;
+    let plan = close(&mut tx, claim, state, failure).await?;
+    tx.commit().await?;
+    if plan.made_type
+        && let Err(error) = ObjectTypes::new(parts.clone())
+            .take_back(ctx, &plan.object_type, plan.type_key)
+            .await
+    {
+        tracing::warn!(tenant.id = %claim.tenant, object_type = plan.object_type, reason = %error.reason(), "an empty type stays");
+    }
+    Ok(())
 }
 
 /// An import that has written nothing can be started again; one that stopped between batches cannot, or rows would
 /// come twice.
-async fn end(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &Failure) -> Result<()> {
+async fn close(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &Failure) -> Result<Plan> {
     let found = operation::fetch(tx, claim.tenant, claim.operation)
         .await?
         .ok_or_else(Error::not_found)?;
@@ -293,7 +301,8 @@ async fn end(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &Fa
     store::import::set_state(tx, plan.import, ImportState::Failed).await?;
     let result = serde_json::to_value(failure).map_err(Error::internal)?;
     let done = if batches_stay { found.done_units } else { 0 };
-    operation::finish(tx, claim, state, Some(done), &result, &failure.message).await
+    operation::finish(tx, claim, state, Some(done), &result, &failure.message).await?;
+    Ok(plan)
 }
 
 async fn context(contexts: &dyn Contexts, parts: &Parts, claim: &Claim, route: &Arc<TenantRoute>) -> Result<Ctx> {

@@ -1,7 +1,7 @@
 //! Removes what has expired, a chunk at a time, once a minute.
 
 use crate::{
-    app::restores,
+    app::{holds, restores},
     store::{Store, janitor},
 };
 use std::time::Duration;
@@ -40,5 +40,6 @@ pub async fn run_once(store: &Store) -> Result<()> {
     janitor::imports(&mut tx).await?;
     janitor::keys(&mut tx).await?;
     tx.commit().await?;
+    holds::sweep(store).await?;
     restores::sweep_stale(store).await
 }

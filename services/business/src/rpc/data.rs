@@ -11,7 +11,7 @@ use tenantry_api::business::{
     DataFooter, DataHeader, DataPart, DataRows, DataType, ExportDataRequest, ExportDataResponse, RestoreDataRequest,
     RestoreDataResponse, RestoreTarget, data_part, data_service_server::DataService, restore_data_request,
 };
-use tenantry_kernel::{Error, Reason, Result, TenantId};
+use tenantry_kernel::{Ctx, Error, Reason, Result, TenantId};
 use tenantry_server::unary;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -36,12 +36,13 @@ impl DataRpc {
         Self { exports, restores }
     }
 
-    async fn receive(&self, mut stream: Streaming<RestoreDataRequest>) -> Result<RestoreDataResponse> {
+    async fn receive(&self, ctx: &Ctx, mut stream: Streaming<RestoreDataRequest>) -> Result<RestoreDataResponse> {
         let first = stream.message().await.map_err(broken)?.and_then(|first| first.message);
         let Some(restore_data_request::Message::Target(target)) = first else {
             return Err(Error::invalid_field("target", "must be in the first message"));
         };
         let (tenant, restore_id) = read_target(&target)?;
+        ctx.require_named(tenant)?;
         let (out, parts) = mpsc::channel(BUFFER);
         let feed = async move {
             loop {
@@ -79,9 +80,14 @@ impl DataService for DataRpc {
     ) -> Result<Response<BoxStream<ExportDataResponse>>, Status> {
         let ctx = tenantry_server::context(&request)?;
         let opened = async {
-            self.exports
-                .open(tenant_id("tenant_id", &request.get_ref().tenant_id)?)
-                .await
+            let message = request.get_ref();
+            let tenant = tenant_id("tenant_id", &message.tenant_id)?;
+            ctx.require_named(tenant)?;
+            let restore = match message.restore_id.as_str() {
+                "" => None,
+                id => Some(restore_id("restore_id", id)?),
+            };
+            self.exports.open(tenant, restore).await
         };
         let parts = opened.await.map_err(|error| tenantry_server::status(&ctx, error))?;
         let stream = ReceiverStream::new(parts).map(move |part| {
@@ -96,8 +102,8 @@ impl DataService for DataRpc {
         &self,
         request: Request<Streaming<RestoreDataRequest>>,
     ) -> Result<Response<RestoreDataResponse>, Status> {
-        unary(request, async |_ctx, stream: Streaming<RestoreDataRequest>| {
-            self.receive(stream).await
+        unary(request, async |ctx, stream: Streaming<RestoreDataRequest>| {
+            self.receive(&ctx, stream).await
         })
         .await
     }
@@ -110,9 +116,11 @@ fn tenant_id(field: &str, text: &str) -> Result<TenantId> {
 
 fn read_target(target: &RestoreTarget) -> Result<(TenantId, Uuid)> {
     let tenant = tenant_id("target.tenant_id", &target.tenant_id)?;
-    let restore = target.restore_id.parse();
-    let restore = restore.map_err(|_| Error::invalid_field("target.restore_id", "must be a UUID"))?;
-    Ok((tenant, restore))
+    Ok((tenant, restore_id("target.restore_id", &target.restore_id)?))
+}
+
+fn restore_id(field: &str, text: &str) -> Result<Uuid> {
+    text.parse().map_err(|_| Error::invalid_field(field, "must be a UUID"))
 }
 
 fn write_part(part: Part) -> Result<DataPart> {

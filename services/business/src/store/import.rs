@@ -2,6 +2,7 @@
 
 use super::corrupt;
 use crate::domain::import::{Column, Import, ImportState};
+use chrono::{DateTime, Utc};
 use sqlx::Row;
 use tenantry_db::{PgRow, Statements, Tx, map_error, query};
 use tenantry_kernel::{Error, Result, TenantId};
@@ -26,12 +27,27 @@ pub async fn insert(tx: &mut Tx, import: &Import, creator: &str) -> Result<()> {
     tx.execute(insert).await.map(|_| ())
 }
 
-/// How many files the tenant keeps here without having imported them.
+/// Removes uploads that were cut off, and files of failed imports but the newest.
+///
+/// # Errors
+/// As every statement.
+pub async fn prune(tx: &mut Tx, cut_off_before: DateTime<Utc>, keep_failed: i64) -> Result<()> {
+    let sql = "DELETE FROM business.imports i WHERE i.tenant_id = $1 AND (i.state = 'uploading' AND i.create_time < $2 \
+                 OR i.state = 'failed' AND i.id NOT IN (SELECT k.id FROM business.imports k WHERE k.tenant_id = $1 AND k.state = 'failed' \
+                                                         ORDER BY k.create_time DESC, k.id DESC LIMIT $3))";
+    let prune = query(sql)
+        .bind(tx.tenant().uuid())
+        .bind(cut_off_before)
+        .bind(keep_failed);
+    tx.execute(prune).await.map(|_| ())
+}
+
+/// How many files the tenant keeps here that wait to be imported, or are.
 ///
 /// # Errors
 /// As every statement.
 pub async fn count_waiting(tx: &mut Tx) -> Result<i64> {
-    let sql = "SELECT pg_catalog.count(*) FROM business.imports i WHERE i.tenant_id = $1 AND i.state <> 'succeeded'";
+    let sql = "SELECT pg_catalog.count(*) FROM business.imports i WHERE i.tenant_id = $1 AND i.state IN ('uploading', 'uploaded', 'running')";
     tx.fetch_one(query(sql).bind(tx.tenant().uuid()))
         .await?
         .try_get(0)

@@ -7,6 +7,7 @@ pub mod cached;
 pub mod change;
 pub mod ddl;
 pub mod export;
+pub mod hold;
 pub mod import;
 pub mod janitor;
 pub mod list;
@@ -135,6 +136,14 @@ pub fn is_outdated(error: &Error) -> bool {
     database_error(error)
         .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| matches!(code.as_ref(), "42P01" | "42703" | "3F000"))
+}
+
+/// Whether the service's login has no right to what the statement does: the tenant is held, or there is a bug.
+#[must_use]
+pub fn is_denied(error: &Error) -> bool {
+    database_error(error)
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "42501")
 }
 
 /// Whether what was sent cannot be stored: it breaks a type, a constraint or the format.

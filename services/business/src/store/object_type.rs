@@ -60,6 +60,15 @@ pub async fn lock_tenant(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
     }
 }
 
+/// [`lock_tenant`] for a change of the tenant's types.
+///
+/// # Errors
+/// As there, and `CONFLICT` while the tenant is held.
+pub async fn lock_for_change(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
+    lock_tenant(tx, tenant).await?;
+    super::hold::refuse(tx, tenant).await
+}
+
 pub(super) fn no_schema() -> Error {
     Error::new(
         Reason::TenantNotActive,

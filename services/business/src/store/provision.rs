@@ -15,6 +15,7 @@ const OWN: &[&str] = &[
     "changes",
     "usage",
     "restores",
+    "holds",
     "object_types",
     "idempotency",
 ];

@@ -15,7 +15,7 @@ use tenantry_business::{
 };
 use tenantry_kernel::{Ctx, Reason, Result};
 
-async fn upload(world: &World, ctx: &Ctx, text: &[u8]) -> Result<Import> {
+pub(crate) async fn upload(world: &World, ctx: &Ctx, text: &[u8]) -> Result<Import> {
     let mut upload = world.imports.upload(ctx, "file.csv").await?;
     for chunk in text.chunks(1000) {
         if let Err(error) = upload.chunk(chunk.to_vec()).await {
@@ -26,7 +26,7 @@ async fn upload(world: &World, ctx: &Ctx, text: &[u8]) -> Result<Import> {
     upload.finish().await
 }
 
-fn start(import: &Import, object_type: &str, create_type: bool) -> Start {
+pub(crate) fn start(import: &Import, object_type: &str, create_type: bool) -> Start {
     Start {
         import: import.id,
         object_type: object_type.to_owned(),
@@ -36,7 +36,7 @@ fn start(import: &Import, object_type: &str, create_type: bool) -> Start {
     }
 }
 
-async fn finish(world: &World, ctx: &Ctx, operation: &Operation) -> Operation {
+pub(crate) async fn finish(world: &World, ctx: &Ctx, operation: &Operation) -> Operation {
     for _ in 0..50 {
         world.worker.run_once().await.unwrap();
         let found = world.operations.get(ctx, operation.id).await.unwrap();

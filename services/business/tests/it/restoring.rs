@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::Duration;
 use tenantry_business::{
-    app::{records::Page, records::Update},
+    app::{holds, records::Page, records::Update},
     domain::{Field, FieldType, change::Change, data::Part},
     store::restore::Counts,
 };
@@ -17,7 +17,11 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(crate) async fn export(world: &World, n: u128) -> Vec<Part> {
-    let mut stream = world.exports.open(world.tenant(n)).await.unwrap();
+    collect(world.exports.open(world.tenant(n), None).await.unwrap()).await
+}
+
+/// Everything, and it is complete.
+pub(crate) async fn collect(mut stream: mpsc::Receiver<Result<Part>>) -> Vec<Part> {
     let mut parts = Vec::new();
     while let Some(part) = stream.recv().await {
         parts.push(part.unwrap());
@@ -29,7 +33,14 @@ pub(crate) async fn export(world: &World, n: u128) -> Vec<Part> {
     parts
 }
 
+/// Restores as backup does: what will be replaced is held. What cannot be held is refused by the restore itself.
 pub(crate) async fn restore(world: &World, n: u128, id: Uuid, parts: &[Part]) -> Result<Counts> {
+    drop(holds::take(&world.parts.store, world.tenant(n), id).await);
+    send(world, n, id, parts).await
+}
+
+/// Only the restore.
+pub(crate) async fn send(world: &World, n: u128, id: Uuid, parts: &[Part]) -> Result<Counts> {
     let (out, stream) = mpsc::channel(1);
     let parts = parts.to_vec();
     let feed = tokio::spawn(async move {
@@ -85,7 +96,7 @@ async fn shape(conn: &mut PgConnection, tenant: TenantId) -> Vec<String> {
 }
 
 pub(crate) async fn nothing_left(conn: &mut PgConnection) {
-    let sql = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'r\\_%' UNION ALL SELECT id::text FROM business.restores WHERE state = 'filling'";
+    let sql = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'r\\_%' UNION ALL SELECT id::text FROM business.restores WHERE state = 'filling' UNION ALL SELECT restore_id::text FROM business.holds";
     assert_eq!(texts(conn, sql.to_owned()).await, Vec::<String>::new());
 }
 
@@ -303,7 +314,7 @@ async fn an_export_shows_one_moment() {
     let (tenant, schema) = (world.tenant(1), world.tenant(1).schema());
     run(&mut admin, &format!("INSERT INTO {schema}.o_left (tenant_id, id, version, create_time, update_time, creator, f_amount, f_note)
         SELECT '{tenant}', gen_random_uuid(), 1, now(), now(), '', 0, repeat(md5(i::text), 3000) FROM generate_series(1, 200) i")).await;
-    let mut stream = world.exports.open(tenant).await.unwrap();
+    let mut stream = world.exports.open(tenant, None).await.unwrap();
     let mut parts = Vec::new();
     for _ in 0..3 {
         parts.push(stream.recv().await.unwrap().unwrap());
@@ -329,7 +340,7 @@ async fn an_export_shows_one_moment() {
     );
     assert_eq!(count(&mut admin, &sum).await, 2000);
     // A client that goes away ends the transaction.
-    let mut stream = world.exports.open(tenant).await.unwrap();
+    let mut stream = world.exports.open(tenant, None).await.unwrap();
     stream.recv().await.unwrap().unwrap();
     drop(stream);
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'tenantry_business' AND query LIKE 'COPY%' AND state <> 'idle'";
@@ -338,7 +349,7 @@ async fn an_export_shows_one_moment() {
         tokio::task::yield_now().await;
         left = count(&mut admin, open).await;
     }
-    let unknown = world.exports.open(world.tenant(9)).await.unwrap_err();
+    let unknown = world.exports.open(world.tenant(9), None).await.unwrap_err();
     assert_eq!(unknown.reason(), Reason::TenantNotActive);
     drop(admin);
     world.drop().await;
