@@ -38,6 +38,8 @@ await run([
       await tabTo(page, "#primary_color");
       await page.keyboard.press("Control+A");
       await page.keyboard.type("#b3261e");
+      assert.equal(await page.locator(".preview-light strong").textContent(), "Rote Fabrik");
+      assert.equal(await page.inputValue("#picker"), "#b3261e");
       // The preview is dressed before anything is saved; the page around it is not.
       await page.waitForFunction((color) => getComputedStyle(document.querySelector(".preview-button")!).backgroundColor === color, rgb("#b3261e"));
       assert.notEqual(await background(page, "main button"), rgb("#b3261e"));
@@ -195,6 +197,31 @@ await run([
       await press(plain, 'form[action="/branding/publish"] button');
       await wears("#1565c0");
       assert.equal(path(plain), "/branding");
+    },
+  ],
+  [
+    "what is typed is measured as one types, and the older draft cannot be published over it",
+    async () => {
+      await go("/branding");
+      await page.fill("#primary_color", "#33691e");
+      await press(page, "form[aria-labelledby=edit] button");
+      const publish = page.locator('form[action="/branding/publish"] button');
+      assert.ok(await publish.isEnabled());
+      await page.locator("#picker").evaluate((picker: HTMLInputElement) => {
+        picker.value = "#ffee00";
+        picker.dispatchEvent(new Event("input", { bubbles: true }));
+      });
+      assert.equal(await page.inputValue("#primary_color"), "#ffee00");
+      await page.waitForFunction(() => /#ffee00 has a contrast of/.test(document.querySelector("#notes")?.textContent ?? ""));
+      assert.ok(await publish.isDisabled());
+      assert.ok(await page.locator("#unsaved").isVisible());
+      await accessible(page, "branding-unsaved");
+      await page.fill("#primary_color", "#33691e");
+      assert.ok(await publish.isEnabled(), "as in the draft again");
+      await page.fill("#primary_color", "#00695c");
+      await press(page, 'button[name="publish"]');
+      assert.match(await text(page), /Published\./);
+      await wears("#00695c");
     },
   ],
   ["no page broke its own content security policy or logged an error", async () => assert.deepEqual(complaints, [])],

@@ -213,6 +213,25 @@ await run([
     },
   ],
   [
+    "events are found by slug, what is typed stays, and roles are the operators' own",
+    async () => {
+      await go(`/events?tenant=${slug}`);
+      assert.ok((await page.locator("tbody tr").count()) > 0);
+      assert.equal(await page.locator(`tbody td a:text-is("${slug}")`).first().getAttribute("href"), tenant);
+      await go("/events?tenant=nobody-is-this", 400);
+      assert.match(await text(page), /no tenant has this slug or id/);
+      assert.equal(await page.inputValue("#tenant"), "nobody-is-this");
+      await accessible(page, "operator-events-refused");
+      await go("/sagas");
+      assert.ok((await page.locator(`tbody td a:text-is("${slug}")`).count()) > 0);
+      await go("/roles");
+      assert.match(await text(page), /registry\.tenants\.suspend/);
+      assert.ok(!(await text(page)).includes("business.records"));
+      await go("/keys");
+      assert.equal(await page.locator('input[value="records.read"]').count(), 0);
+    },
+  ],
+  [
     "plans are listed, made and changed",
     async () => {
       await go("/plans");

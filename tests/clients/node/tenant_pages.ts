@@ -33,6 +33,7 @@ const go = async (path: string, status = 200, on: Page = page) => {
   assert.ok(policy.includes("default-src 'none'") && !policy.includes("unsafe"), policy);
 };
 const path = (on: Page = page) => new URL(on.url()).pathname;
+const START = 'main form[aria-labelledby="start"] button';
 let viewer = "";
 let ticket = "";
 let importPath = "";
@@ -96,23 +97,27 @@ await run([
       await press(page, 'button[name="more"]');
       assert.equal(await page.locator("fieldset.row").count(), 8, "four more rows");
       await page.fill("#name", "Tickets");
-      const fields: [string, string, string][] = [
-        ["Title", "string", ""],
-        ["Status", "enum", "open, closed"],
-        ["Priority", "int64", ""],
-        ["Cost", "decimal", "2"],
-        ["Urgent", "bool", ""],
-        ["Due", "date", ""],
-        ["Seen", "timestamp", ""],
-        ["Note", "reference", "notes"],
-      ];
-      for (const [n, [name, kind, detail]] of fields.entries()) {
-        await page.fill(`[id="${n}.name"]`, name);
+      for (const [n, kind] of ["string", "enum", "int64", "decimal", "bool", "date", "timestamp", "reference"].entries()) {
+        await page.fill(`[id="${n}.name"]`, ["Title", "Status", "Priority", "Cost", "Urgent", "Due", "Seen", "Note"][n] ?? "");
         await page.selectOption(`[id="${n}.kind"]`, kind);
-        await page.fill(`[id="${n}.detail"]`, detail);
       }
+      await page.fill('[id="1.values"]', "open, closed");
+      await page.fill('[id="3.digits"]', "two");
+      await page.selectOption('[id="7.target"]', "notes");
+      assert.ok(await page.isHidden('[id="2.digits"]'), "what is not for the type is hidden");
       await page.check('[name="0.required"]');
       await accessible(page, "console-type-new");
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await text(page), /Field 4: Digits[^]*whole number from 0 to 9/);
+      assert.equal(await page.getAttribute('[id="3.digits"]', "aria-invalid"), "true");
+      assert.equal(await page.inputValue('[id="1.values"]'), "open, closed", "what was typed is still there");
+      await accessible(page, "console-type-refused");
+      await page.fill('[id="3.digits"]', "2");
+      await page.fill('[id="2.id"]', "Not an id");
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await text(page), /Field 3: Id[^]*starting with a letter/, "the service's path is in the form's words");
+      assert.ok(!/object_type/.test(await text(page)), "no path of the API");
+      await page.fill('[id="2.id"]', "");
       await press(page, 'main form button[type="submit"]');
       assert.equal(path(), "/types/tickets");
       await accessible(page, "console-type");
@@ -144,6 +149,9 @@ await run([
       await press(page, 'main form button[type="submit"]');
       assert.match(await text(page), /Invalid argument|INVALID_ARGUMENT/, "three digits where two are accepted");
       await accessible(page, "console-record-refused");
+      assert.match((await page.textContent("#problem")) ?? "", /Cost[^]*at most 2 digits/);
+      assert.ok(!/record\.fields/.test(await text(page)), "no path of the API");
+      assert.equal(await page.getAttribute('[id="f.cost"]', "aria-invalid"), "true");
       assert.equal(await page.inputValue('[id="f.title"]'), '<b>Broken</b> "lamp"', "what was typed is still there");
       await page.fill('[id="f.cost"]', "12.34");
       await press(page, 'main form button[type="submit"]');
@@ -166,9 +174,23 @@ await run([
         await api("POST", "/v1/objectTypes/tickets/records", { fields: { title: `=HYPERLINK("x",${n})`, status: "closed", priority: n } });
       }
       await go("/types/tickets/records");
+      const row = await page.locator("tbody tr", { hasText: "lamp" }).innerText();
+      assert.match(row, /yes\s+2026-12-24\s+2026-11-23 09:30 UTC\s+Made without a mouse/, "as people read it, a reference by what it is called");
+      await page.selectOption("#field", "seen");
+      await page.fill("#value", "2026-11-23 09:30 UTC");
+      await press(page, "main form[data-filter] > button");
+      assert.equal(await page.locator("tbody tr").count(), 1, "what the grid shows is found");
+      await page.selectOption("#field", "update_time");
+      await page.fill("#value", "yesterday");
+      await press(page, "main form[data-filter] > button");
+      assert.deepEqual([await page.inputValue("#field"), await page.inputValue("#value")], ["update_time", "yesterday"]);
+      assert.equal(await page.getAttribute("#value", "aria-invalid"), "true");
+      assert.equal(await page.locator("tbody tr").count(), 1, "the filter that is there still holds");
+      await accessible(page, "console-records-value-refused");
+      await go("/types/tickets/records");
       await page.selectOption("#field", "status");
-      await page.fill("#value", "closed");
-      await press(page, "main form.line button");
+      await page.selectOption("#value", "closed");
+      await press(page, "main form[data-filter] > button");
       assert.equal(await page.locator("tbody tr").count(), 3);
       assert.equal(await page.inputValue("main details #filter"), 'status = "closed"');
       await press(page, 'thead a:has-text("Priority")');
@@ -176,9 +198,14 @@ await run([
       await press(page, 'thead a:has-text("Priority")');
       assert.equal(await page.locator("th[aria-sort]").getAttribute("aria-sort"), "descending");
       await accessible(page, "console-records");
+      const list = page.url();
+      await press(page, "tbody tr a");
+      await press(page, 'main a:text-is("Back")');
+      assert.equal(page.url(), list, "filter and order are kept");
       await page.fill("main details #filter", "status ~ 1");
       await press(page, "main details button");
       assert.match(await text(page), /INVALID_FILTER/);
+      assert.equal(await page.inputValue("main form[data-filter] input[name=filter]"), "", "nothing is added to what cannot be read");
       await accessible(page, "console-records-filter-refused");
     },
   ],
@@ -209,13 +236,14 @@ await run([
       await press(page, 'main form button[type="submit"]');
       importPath = path();
       assert.match(await text(page), /60.000 rows/);
-      assert.match(await text(page), /int64/);
+      assert.match(await text(page), /whole number/);
       assert.equal(await page.inputValue("#new_type"), "big_list");
       await accessible(page, "console-import-uploaded");
-      await press(page, 'main form button[type="submit"]');
+      await press(page, START);
       await accessible(page, "console-import-running");
       await finished(page);
       assert.match(await text(page), /Done/);
+      await page.waitForFunction(() => document.activeElement?.hasAttribute("data-ended"));
       await press(page, 'a:text-is("See the records")');
       assert.equal(path(), "/types/big_list/records");
       assert.equal(await page.locator("tbody tr").count(), 50);
@@ -225,15 +253,72 @@ await run([
     },
   ],
   [
+    "columns are mapped: a date in its own format, a text that means empty, a column left out",
+    async () => {
+      await go("/imports");
+      const lines = ["day,cm,note", "2012/01/31,1.5,a", "2012/02/01,NA,b"];
+      await page.setInputFiles("#file", { name: "2012.csv", mimeType: "text/csv", buffer: Buffer.from(lines.join("\n")) });
+      await press(page, 'main form button[type="submit"]');
+      assert.equal(await page.inputValue("#new_type"), "n_2012", "an id begins with a letter");
+      assert.equal(await page.inputValue("#dates"), "%Y/%m/%d", "told by the values");
+      await page.fill("#new_type", "rain");
+      await page.selectOption('[id="1.kind"]', "double");
+      await page.selectOption('[id="2.kind"]', "");
+      await page.fill("#empty", "NA");
+      await page.fill("#offset", "noon");
+      await press(page, START);
+      assert.match(await text(page), /Times without an offset[^]*must be an offset/);
+      assert.equal(await page.inputValue('[id="2.kind"]'), "", "what was chosen is still there");
+      await accessible(page, "console-import-refused");
+      await page.fill("#offset", "+01:00");
+      await press(page, START);
+      await finished(page);
+      const { records } = await api("GET", "/v1/objectTypes/rain/records?orderBy=day");
+      assert.deepEqual(records.map((one: any) => one.fields), [{ day: "2012-01-31", cm: 1.5 }, { day: "2012-02-01" }]);
+      await go("/imports");
+      await page.setInputFiles("#file", { name: "semi.csv", mimeType: "text/csv", buffer: Buffer.from("a;b\n1;2\n") });
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await text(page), /one column, with semicolons/);
+      await accessible(page, "console-import-semicolons");
+    },
+  ],
+  [
+    "a record of many is found by what it is called",
+    async () => {
+      for (let n = 0; n < 3; n += 1) {
+        const requests = Array.from({ length: 100 }, (_, m) => ({ record: { fields: { title: `Note ${n * 100 + m}` } } }));
+        await api("POST", "/v1/objectTypes/notes/records:batchCreate", { requests });
+      }
+      await go("/types/tickets/records/new");
+      await page.fill('[id="f.title"]', "Refers");
+      await page.fill('[id="f.note"]', "Note 29");
+      await page.waitForFunction(() => document.querySelectorAll("datalist option").length === 10 || document.querySelectorAll("datalist option").length === 11);
+      await page.fill('[id="f.note"]', "Note 2990");
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await text(page), /no record of notes is called/);
+      await page.fill('[id="f.note"]', "Note 29");
+      await press(page, 'main form button[type="submit"]');
+      if (path() === "/types/tickets/records/new") await page.check('input[name="pick.note"] >> nth=1');
+      await accessible(page, "console-reference-search");
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await page.inputValue('[id="f.note"]'), /^Note 29/);
+      await page.fill('[id="f.title"]', "Refers still");
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await text(page), /Saved\./, "an untouched reference is not sent");
+    },
+  ],
+  [
     "an import that is wrong names the lines and writes nothing",
     async () => {
       await go("/imports?type=tickets");
       await page.setInputFiles("#file", { name: "bad.csv", mimeType: "text/csv", buffer: Buffer.from("title,status,priority\nfine,open,1\nwrong,no such,2\n,open,3\n") });
       await press(page, 'main form button[type="submit"]');
       assert.equal(await page.inputValue("#into"), "tickets");
-      await press(page, 'main form button[type="submit"]');
+      await page.fill("#empty", "none");
+      await press(page, START);
       await finished(page);
       const body = await text(page);
+      assert.equal(await page.inputValue("#empty"), "none", "it can be started again in another way");
       assert.match(body, /Failed/);
       assert.match(body, /line 3|\b3\b/, body);
       await accessible(page, "console-import-failed");
@@ -269,10 +354,12 @@ await run([
   [
     "a viewer sees what a viewer may, and is told what is not for them",
     async () => {
-      assert.deepEqual(await guest.locator("nav.areas a").allTextContents(), ["Home", "Data", "Members", "Roles", "Usage", "Backups"]);
+      assert.deepEqual(await guest.locator("nav.areas a").allTextContents(), ["Home", "Data", "Members", "Roles", "Usage", "Backups", "Operations"]);
       await accessible(guest, "console-home-viewer");
       await go(ticket, 200, guest);
       assert.equal(await guest.locator("main form").count(), 0);
+      assert.match(await text(guest), /Urgent\s*yes[^]*2026-11-23 09:30 UTC/, "as people read it");
+      assert.match((await guest.getAttribute('dd a:text-is("Made without a mouse")', "href")) ?? "", /^\/types\/notes\/records\//);
       await accessible(guest, "console-record-viewer");
       await go("/members", 200, guest);
       assert.equal(await guest.locator("main form").count(), 0);
@@ -333,7 +420,7 @@ await run([
       await accessible(page, "console-snapshot");
       await press(page, 'form[action$="/verify"] button');
       await finished(page);
-      assert.match(await text(page), /Done/);
+      assert.match(await text(page), /Done[^]*Every record was read and matches\./);
       await api("DELETE", `/v1${ticket.replace("/types/", "/objectTypes/")}`, undefined);
       await go(`${snapshotPath}/restore`);
       await accessible(page, "console-restore");
@@ -363,8 +450,15 @@ await run([
       await other.goto(at(clone, ticket));
       assert.equal(await other.inputValue('[id="f.cost"]'), "12.34");
       await other.context().close();
+      // The link of the clone is found again by the owner who asked for it, from the list.
+      await go("/operations");
+      await accessible(page, "console-operations");
+      await press(page, 'tr:has-text("has a link") a');
+      assert.equal(await page.inputValue("#secret"), invite.href);
+      await go("/operations", 200, guest);
+      assert.ok(!(await text(guest)).includes("has a link"), "nobody else is told of it");
       await go("/backups");
-      assert.match(await text(page), /before the fair/);
+      assert.match(await text(page), /before the fair[^]*Work in the background[^]*Verify snapshot/);
       await accessible(page, "console-backups");
       await page.fill("#schedule", "not a schedule");
       await press(page, 'form[action="/backups/policy"] button');
@@ -372,6 +466,8 @@ await run([
       await page.fill("#schedule", "0 4 * * *");
       await press(page, 'form[action="/backups/policy"] button');
       assert.match(await text(page), /policy is saved/);
+      await go("/");
+      assert.match(await text(page), /Work in the background/);
     },
   ],
   [
@@ -440,6 +536,13 @@ await run([
       await go("/types/none/records", 404);
       await accessible(page, "console-not-found");
       await go("/nothing-here", 404);
+      assert.match(await text(page), /NOT_FOUND[^]*Request/);
+      await accessible(page, "message-not-found");
+      await press(page, 'main a:text-is("Home")');
+      assert.equal(path(), "/");
+      // Only forms are sent there.
+      await go("/branding/publish");
+      assert.equal(path(), "/branding");
       await go("/types/notes/records/new");
       const id = await page.inputValue('input[name="request_id"]');
       const send = () =>
@@ -483,6 +586,11 @@ await run([
       await page.fill("#password", tenant.password);
       await press(page, 'button[type="submit"]');
       assert.equal(path(), "/members");
+      await go("/types/notes/records/new");
+      await page.fill('[id="f.title"]', "Gone with the session");
+      await page.context().clearCookies();
+      await press(page, 'main form button[type="submit"]');
+      assert.match(await text(page), /Your session ended; nothing was saved/);
       await context.close();
     },
   ],

@@ -1,6 +1,10 @@
 //! Backups: snapshots, when they are taken by themselves, and taking one now.
 
-use super::console::{Chrome, Console, Form, Outcome, Trouble, bytes, id_of, machine_time, number, time};
+use super::{
+    console::{Chrome, Console, Form, Outcome, Trouble, bytes, id_of, machine_time, number, time},
+    operations,
+    operations::Listed,
+};
 use crate::edge::respond;
 use askama::Template;
 use tenantry_api::{
@@ -84,7 +88,7 @@ struct PolicyView {
 
 #[derive(Template)]
 #[template(path = "backups.html")]
-struct BackupsPage {
+struct BackupsPage<'a> {
     chrome: Chrome,
     trouble: Option<Trouble>,
     snapshots: Vec<View>,
@@ -92,6 +96,8 @@ struct BackupsPage {
     is_first: bool,
     policy: Option<PolicyView>,
     may_run: bool,
+    description: &'a str,
+    operations: Listed,
     request_id: String,
 }
 
@@ -106,9 +112,10 @@ pub(super) async fn snapshots(console: &Console, size: i32, token: &str) -> Resu
 
 async fn page_of(console: &Console, form: &Form, trouble: Option<Trouble>) -> Outcome {
     let method = format!("{SERVICE}GetBackupPolicy");
-    let (listed, policy) = futures::join!(
+    let (listed, policy, operations) = futures::join!(
         snapshots(console, 50, console.parameter("page")),
-        console.ask::<_, GetBackupPolicyResponse>(&method, &GetBackupPolicyRequest {})
+        console.ask::<_, GetBackupPolicyResponse>(&method, &GetBackupPolicyRequest {}),
+        operations::recent(console, &["backup"])
     );
     let (listed, policy) = (listed?, policy?.backup_policy.unwrap_or_default());
     let typed = |name: &str, present: String| {
@@ -131,6 +138,8 @@ async fn page_of(console: &Console, form: &Form, trouble: Option<Trouble>) -> Ou
             etag: policy.etag,
         }),
         may_run: console.is_at_least(Role::Admin),
+        description: form.trimmed("description"),
+        operations,
         request_id: console.fresh_id(),
         trouble,
     };

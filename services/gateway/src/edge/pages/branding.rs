@@ -4,16 +4,20 @@ use super::{
     console::{Chrome, Console, Form, Outcome, Trouble, address, id_of, machine_time, time},
     look,
 };
-use crate::domain::theme::{self, Theme};
+use crate::{
+    domain::theme::{self, Theme},
+    edge::respond,
+};
 use askama::Template;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
 use tenantry_api::registry::{
     Branding, BrandingRevision, DiscardBrandingDraftRequest, DiscardBrandingDraftResponse, GetBrandingDraftRequest,
     GetBrandingDraftResponse, GetBrandingRequest, GetBrandingResponse, ListBrandingRevisionsRequest,
     ListBrandingRevisionsResponse, PublishBrandingRequest, PublishBrandingResponse, RollbackBrandingRequest,
     RollbackBrandingResponse, ThemeMode as Mode, UpdateBrandingDraftRequest, UpdateBrandingDraftResponse,
 };
-use tenantry_kernel::ThemeMode;
+use tenantry_kernel::{Error, ThemeMode};
 use tonic::Status;
 
 const SERVICE: &str = "/tenantry.registry.v1.BrandingService/";
@@ -100,6 +104,7 @@ impl Revision {
 }
 
 /// Two colours that meet, in numbers.
+#[derive(Serialize)]
 struct Contrast {
     shade: &'static str,
     front: &'static str,
@@ -118,6 +123,8 @@ struct BrandingPage {
     contrasts: Vec<Contrast>,
     /// Whether the draft says anything else than what is published.
     is_draft: bool,
+    /// Whether the form shows what the draft says; what was refused is in no draft.
+    is_saved: bool,
     etag: String,
     preview: String,
     revisions: Vec<Revision>,
@@ -154,9 +161,10 @@ async fn editor(console: &Console, sent: Option<&Form>, trouble: Option<Trouble>
     };
     let page = BrandingPage {
         chrome: console.chrome(),
-        notes: theme.notes(),
+        notes: noted(&theme),
         contrasts: contrasts(&theme),
         is_draft: without_etag(&draft) != without_etag(&published),
+        is_saved: sent.is_none(),
         etag: draft.etag.clone(),
         preview: preview_address(&values),
         revisions: history
@@ -174,6 +182,15 @@ async fn editor(console: &Console, sent: Option<&Form>, trouble: Option<Trouble>
         Some(trouble) => console.again(&trouble.clone(), &page),
         None => console.page(&page),
     }
+}
+
+/// What the colour cannot carry, or that it carries all.
+fn noted(theme: &Theme) -> Vec<String> {
+    let mut notes = theme.notes();
+    if notes.is_empty() {
+        notes.push("Buttons and links have exactly your colour.".to_owned());
+    }
+    notes
 }
 
 fn contrasts(theme: &Theme) -> Vec<Contrast> {
@@ -201,20 +218,46 @@ pub(super) async fn show(console: &Console) -> Outcome {
     editor(console, None, None).await
 }
 
-/// The style sheet of the preview: of the values in the address, without them of the draft.
-pub(super) async fn preview(console: &Console) -> Outcome {
+/// The theme of the values in the address; without them of the draft.
+async fn previewed(console: &Console) -> Result<Theme, Status> {
     let color = console.parameter("primary_color");
-    let values = if theme::parse(color).is_some() {
-        Values {
-            name: String::new(),
-            color: color.to_owned(),
-            support: String::new(),
-            mode: mode_text(mode(console.parameter("theme_mode"))),
-        }
-    } else {
-        Values::of(&drafted(console).await?)
+    if theme::parse(color).is_none() {
+        return Ok(Values::of(&drafted(console).await?).theme());
+    }
+    let values = Values {
+        name: String::new(),
+        color: color.to_owned(),
+        support: String::new(),
+        mode: mode_text(mode(console.parameter("theme_mode"))),
     };
-    Ok(look::style(&values.theme().preview_css(), &HeaderMap::new()))
+    Ok(values.theme())
+}
+
+/// The style sheet of the preview.
+pub(super) async fn preview(console: &Console) -> Outcome {
+    let theme = previewed(console).await?;
+    Ok(look::style(&theme.preview_css(), &HeaderMap::new()))
+}
+
+/// What the previewed colour can carry, for the script: the same that the editor says.
+#[derive(Serialize)]
+struct Measured {
+    notes: Vec<String>,
+    contrasts: Vec<Contrast>,
+}
+
+/// The words and numbers of the preview.
+pub(super) async fn measured(console: &Console) -> Outcome {
+    let theme = previewed(console).await?;
+    let measured = Measured {
+        notes: noted(&theme),
+        contrasts: contrasts(&theme),
+    };
+    let body = serde_json::to_vec(&measured).map_err(|error| console.status(&Error::internal(error)))?;
+    let mut response = respond::json(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 pub(super) async fn save(console: &Console, form: Form) -> Outcome {
@@ -237,16 +280,23 @@ pub(super) async fn save(console: &Console, form: Form) -> Outcome {
     let answer: Result<UpdateBrandingDraftResponse, Status> =
         console.ask(&format!("{SERVICE}UpdateBrandingDraft"), &question).await;
     match answer {
+        Ok(answer) if form.has("publish") => {
+            let draft = answer.branding.unwrap_or_default();
+            // The form's own id is the draft's: the second step of the same form has one that follows from it.
+            let id = form.request_id() + "-publish";
+            published(console, draft.etag, id).await
+        }
         Ok(_) => console.done("/branding", "draft"),
         Err(status) => editor(console, Some(&form), Some(console.trouble(&status))).await,
     }
 }
 
 pub(super) async fn publish(console: &Console, form: Form) -> Outcome {
-    let question = PublishBrandingRequest {
-        etag: form.text("etag").to_owned(),
-        request_id: form.request_id(),
-    };
+    published(console, form.text("etag").to_owned(), form.request_id()).await
+}
+
+async fn published(console: &Console, etag: String, request_id: String) -> Outcome {
+    let question = PublishBrandingRequest { etag, request_id };
     let answer: Result<PublishBrandingResponse, Status> =
         console.ask(&format!("{SERVICE}PublishBranding"), &question).await;
     match answer {
@@ -296,6 +346,7 @@ pub(super) fn sample(text: &str) -> String {
         notes: vec![text.to_owned()],
         contrasts: contrasts(&values().theme()),
         is_draft: true,
+        is_saved: true,
         etag: text.to_owned(),
         preview: preview_address(&values()),
         revisions: vec![Revision {

@@ -3,10 +3,11 @@
 //!
 //! A page shows what the role is for; whether something is allowed is decided by the service that is asked, always.
 
+pub(super) use super::trouble::Trouble;
 use super::{form, look};
 use crate::{
     app::visitor::{Place, Visitor},
-    domain::{catalogue, problem, table::Site, template::Bindings, text},
+    domain::{table::Site, template::Bindings, text},
     edge::{Edge, respond},
 };
 use askama::Template;
@@ -57,6 +58,29 @@ impl Console {
     /// Whether the visitor's role holds what `least` holds.
     pub(super) fn is_at_least(&self, least: Role) -> bool {
         self.user.role >= i32::from(least)
+    }
+
+    /// Whether the visitor's role may call the method, as far as its own policy says so.
+    pub(super) fn may_call(&self, method: &str) -> bool {
+        let method = self.edge.methods.get(method);
+        method.is_some_and(|method| self.user.role >= method.least_role)
+    }
+
+    /// Whether the organisation's plan includes the feature.
+    pub(super) fn has_feature(&self, name: &str) -> bool {
+        self.route.features.contains(name)
+    }
+
+    /// The refusal of a service, before a form is filled in for nothing.
+    pub(super) fn needs_feature(&self, name: &str) -> Result<(), Status> {
+        if self.has_feature(name) {
+            return Ok(());
+        }
+        let text = format!(
+            "The plan {} does not include {name}. Ask the operator for a plan that does.",
+            self.route.plan
+        );
+        Err(self.status(&Error::new(Reason::FeatureNotInPlan, text)))
     }
 
     /// Whether this is the operators' own host.
@@ -114,62 +138,9 @@ impl Console {
         Ok(look::html(look::code(trouble.status), page))
     }
 
-    /// A refusal as a part of a page.
-    pub(super) fn trouble(&self, status: &Status) -> Trouble {
-        let trouble = self.told(status);
-        let _ = self.visitor.trail.reason.set(trouble.reason.clone());
-        trouble
-    }
-
-    /// What went wrong at another time: this request did not fail.
-    pub(super) fn told(&self, status: &Status) -> Trouble {
-        let problem = problem::of_status(status, &self.visitor.request_id);
-        let remedy = Reason::parse(&problem.reason).map_or("", |reason| catalogue::entry(reason).remedy);
-        Trouble {
-            status: problem.status,
-            title: problem.title,
-            detail: problem.detail,
-            remedy,
-            reason: problem.reason,
-            request_id: problem.request_id,
-            violations: problem
-                .violations
-                .into_iter()
-                .map(|one| (one.field, one.description))
-                .collect(),
-        }
-    }
-
-    /// What went wrong before a service was asked.
-    pub(super) fn wrong(&self, field: &str, text: &str) -> Trouble {
-        self.trouble(&self.status(&Error::invalid_field(field, text)))
-    }
-
     /// An error of the gateway as a service would send it.
     pub(super) fn status(&self, error: &Error) -> Status {
         tenantry_server::status_of(error, &self.visitor.request_id)
-    }
-
-    /// A whole page that says what went wrong. Missing and foreign are one neutral text.
-    pub(super) fn failed(&self, status: &Status, retry: bool) -> Response<Body> {
-        let mut trouble = self.trouble(status);
-        if trouble.status == 404 {
-            trouble.detail = "There is nothing at this address.".to_owned();
-        }
-        let heading = match trouble.status {
-            403 => "Not allowed",
-            404 => "Not found",
-            429 => "Too much at once",
-            501 | 503 | 504 => "Not available right now",
-            _ => "That did not work",
-        };
-        let page = StatePage {
-            chrome: self.chrome(),
-            heading,
-            retry: if retry { &self.path } else { "" },
-            trouble: &trouble,
-        };
-        look::html(look::code(trouble.status), &page)
     }
 
     /// After a form: to a page of ours, with a notice.
@@ -284,43 +255,6 @@ pub(super) struct Link {
     pub(super) href: &'static str,
     pub(super) label: &'static str,
     pub(super) current: bool,
-}
-
-/// What went wrong, why, and what helps.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    pub(super) status: u16,
-    pub(super) title: String,
-    pub(super) detail: String,
-    pub(super) remedy: &'static str,
-    pub(super) reason: String,
-    pub(super) request_id: String,
-    pub(super) violations: Vec<(String, String)>,
-}
-
-#[cfg(test)]
-impl Trouble {
-    /// For tests of templates.
-    pub(super) fn saying(text: &str) -> Self {
-        Self {
-            status: 400,
-            title: text.to_owned(),
-            detail: text.to_owned(),
-            remedy: "",
-            reason: text.to_owned(),
-            request_id: text.to_owned(),
-            violations: vec![(text.to_owned(), text.to_owned())],
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "state.html")]
-struct StatePage<'a> {
-    chrome: Chrome,
-    heading: &'a str,
-    retry: &'a str,
-    trouble: &'a Trouble,
 }
 
 #[derive(Template)]

@@ -1,6 +1,10 @@
 //! The platform at a glance: service health, alerts, the busiest tenants, backups of all, events.
 
-use super::console::{Chrome, Console, Outcome, address, bytes, id_of, machine_time, number, time};
+use super::{
+    console::{Chrome, Console, Outcome, Trouble, address, bytes, id_of, machine_time, number, time},
+    tenants,
+    tenants::Slugs,
+};
 use askama::Template;
 use tenantry_api::{
     backup::{ListTenantBackupsRequest, ListTenantBackupsResponse},
@@ -8,8 +12,10 @@ use tenantry_api::{
         ListAlertsRequest, ListAlertsResponse, ListEventsRequest, ListEventsResponse, ListServiceHealthRequest,
         ListServiceHealthResponse, ListTenantUsageRequest, ListTenantUsageResponse,
     },
+    registry::{GetTenantRequest, GetTenantResponse},
 };
-use tenantry_kernel::{Clock, SystemClock};
+use tenantry_kernel::{Clock, SystemClock, TenantId};
+use tonic::{Code, Status};
 
 const SERVICE: &str = "/tenantry.monitoring.v1.FleetService/";
 
@@ -70,9 +76,13 @@ impl Alert {
             severity: one.severity,
             service: one.service,
             summary: one.summary,
-            // An alert comes from outside: only links that lead to a page become links.
+            // An alert comes from outside: only links that lead to a page become links. Ours name a file of this repository.
             runbook: Some(one.runbook_uri)
-                .filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"))
+                .filter(|uri| {
+                    ["https://", "http://", "docs/runbooks/"]
+                        .iter()
+                        .any(|start| uri.starts_with(start))
+                })
                 .unwrap_or_default(),
             firing: one.firing,
             since: time(one.start_time),
@@ -223,12 +233,15 @@ struct Event {
     source: String,
     subject: String,
     tenant: String,
+    /// Its slug; its id once nothing leads to it any more.
+    slug: String,
 }
 
 #[derive(Template)]
 #[template(path = "events.html")]
 struct EventsPage<'a> {
     chrome: Chrome,
+    trouble: Option<Trouble>,
     events: Vec<Event>,
     tenant: &'a str,
     first: String,
@@ -236,24 +249,56 @@ struct EventsPage<'a> {
     is_first: bool,
 }
 
-pub(super) async fn events(console: &Console) -> Outcome {
-    let tenant = console.parameter("tenant").trim();
+/// The resource name of the tenant whose id or slug was typed; empty for none. An id is taken as it is: a tenant that is
+/// gone has events, too.
+async fn named(console: &Console, typed: &str) -> Result<String, Status> {
+    if typed.is_empty() || typed.parse::<TenantId>().is_ok() {
+        return Ok(if typed.is_empty() {
+            String::new()
+        } else {
+            format!("tenants/{typed}")
+        });
+    }
+    let question = GetTenantRequest {
+        name: format!("tenants/{typed}"),
+    };
+    let method = format!("{}GetTenant", tenants::SERVICE);
+    let answer: GetTenantResponse = console.ask(&method, &question).await?;
+    Ok(answer.tenant.unwrap_or_default().name)
+}
+
+async fn listed_events(console: &Console, typed: &str) -> Result<ListEventsResponse, Status> {
     let question = ListEventsRequest {
         page_size: 50,
         page_token: console.parameter("page").to_owned(),
-        tenant: if tenant.is_empty() {
-            String::new()
-        } else {
-            format!("tenants/{tenant}")
-        },
+        tenant: named(console, typed).await?,
     };
-    let answer: ListEventsResponse = console.ask(&format!("{SERVICE}ListEvents"), &question).await?;
+    console.ask(&format!("{SERVICE}ListEvents"), &question).await
+}
+
+pub(super) async fn events(console: &Console) -> Outcome {
+    let tenant = console.parameter("tenant").trim();
+    let (answer, trouble) = match listed_events(console, tenant).await {
+        Ok(answer) => (answer, None),
+        // What was typed into the filter stays, so that it can be corrected.
+        Err(status) if status.code() == Code::NotFound => {
+            let mut trouble = console.wrong("tenant", "no tenant has this slug or id");
+            trouble.remedy = "Correct it, or clear the field to see the events of all.";
+            (ListEventsResponse::default(), Some(trouble))
+        }
+        Err(status) if status.code() == Code::InvalidArgument => {
+            (ListEventsResponse::default(), Some(console.trouble(&status)))
+        }
+        Err(status) => return Err(status),
+    };
+    let slugs = Slugs::of_all(console, answer.events.iter().map(|one| id_of(&one.tenant))).await;
     let events = answer.events.into_iter().map(|one| Event {
         at: time(one.event_time),
         at_machine: machine_time(one.event_time),
         kind: one.r#type,
         source: one.source,
         subject: one.subject,
+        slug: slugs.of(id_of(&one.tenant)).to_owned(),
         tenant: id_of(&one.tenant).to_owned(),
     });
     let page = EventsPage {
@@ -263,8 +308,12 @@ pub(super) async fn events(console: &Console) -> Outcome {
         first: address("/events", &[("tenant", tenant)]),
         next: address("/events", &[("tenant", tenant), ("page", &answer.next_page_token)]),
         is_first: console.parameter("page").is_empty(),
+        trouble,
     };
-    console.page(&page)
+    match &page.trouble {
+        Some(trouble) => console.again(&trouble.clone(), &page),
+        None => console.page(&page),
+    }
 }
 
 /// Events that say `text`, for tests.
@@ -277,9 +326,11 @@ pub(super) fn sample_events(text: &str) -> String {
         source: text.to_owned(),
         subject: text.to_owned(),
         tenant: "1".to_owned(),
+        slug: text.to_owned(),
     };
     let page = EventsPage {
         chrome: Chrome::saying(text),
+        trouble: Some(Trouble::saying(text)),
         events: vec![event],
         tenant: text,
         first: address("/events", &[("tenant", text)]),

@@ -5,19 +5,24 @@ use super::{
     backups,
     backups::View,
     console::{Chrome, Console, Outcome, Trouble, id_of, number},
+    operations,
+    operations::Listed,
     types, usage,
     usage::Level,
 };
 use askama::Template;
 use tenantry_api::{
     auth::{ListApiKeysRequest, ListApiKeysResponse, ListUsersRequest, ListUsersResponse, Role},
-    backup::ListSnapshotsResponse,
+    backup::{ListSnapshotsResponse, SnapshotState},
     monitoring::GetUsageResponse,
+    registry::{ListBrandingRevisionsRequest, ListBrandingRevisionsResponse},
 };
 use tonic::Status;
 
 /// Lists are counted up to here.
 const COUNTED: i32 = 500;
+/// The newest snapshot that is whole is looked for among so many.
+const SNAPSHOTS: i32 = 20;
 
 struct TypeLine {
     id: String,
@@ -49,12 +54,16 @@ struct HomePage {
     members_trouble: Option<Trouble>,
     types: Vec<TypeLine>,
     types_trouble: Option<Trouble>,
+    /// The newest that is whole.
     snapshot: Option<View>,
+    /// One that is being taken.
+    running: Option<View>,
     backup_trouble: Option<Trouble>,
     requests: String,
     errors: String,
     levels: Vec<Level>,
     usage_trouble: Option<Trouble>,
+    operations: Listed,
     steps: Vec<Step>,
 }
 
@@ -113,11 +122,13 @@ pub(super) async fn show(console: &Console) -> Outcome {
         types: Vec::new(),
         types_trouble: None,
         snapshot: None,
+        running: None,
         backup_trouble: None,
         requests: String::new(),
         errors: String::new(),
         levels: Vec::new(),
         usage_trouble: None,
+        operations: Listed::default(),
         steps: Vec::new(),
     };
     if !console.is_operator() {
@@ -126,18 +137,55 @@ pub(super) async fn show(console: &Console) -> Outcome {
     console.page(&page)
 }
 
+/// Whether a look of the organisation's own was ever published.
+async fn is_branded(console: &Console) -> bool {
+    if !console.is_at_least(Role::Admin) {
+        return false;
+    }
+    let question = ListBrandingRevisionsRequest {
+        page_size: 1,
+        ..ListBrandingRevisionsRequest::default()
+    };
+    let method = "/tenantry.registry.v1.BrandingService/ListBrandingRevisions";
+    let answer: Result<ListBrandingRevisionsResponse, Status> = console.ask(method, &question).await;
+    answer.is_ok_and(|answer| !answer.branding_revisions.is_empty())
+}
+
+/// What an admin has to do in a new organisation.
+fn steps(console: &Console, done: [bool; 5]) -> Vec<Step> {
+    let all = [
+        ("Make a type for your records", "/types/new"),
+        ("Invite somebody", "/members"),
+        ("Choose your colour", "/branding"),
+        ("Make an API key", "/keys"),
+        ("Take a first snapshot", "/backups"),
+    ];
+    all.into_iter()
+        .zip(done)
+        // What the plan does not include cannot be done.
+        .filter(|((_, href), done)| *done || *href != "/types/new" || console.has_feature("custom_types"))
+        .map(|((label, href), done)| Step { label, href, done })
+        .collect()
+}
+
 async fn fill(console: &Console, page: &mut HomePage, members: usize) {
-    let (types, snapshots, used, keys) = futures::join!(
+    let (types, snapshots, used, keys, is_branded, operations) = futures::join!(
         types::all(console),
-        backups::snapshots(console, 1, ""),
+        backups::snapshots(console, SNAPSHOTS, ""),
         usage::of_month(console),
-        keys(console)
+        keys(console),
+        is_branded(console),
+        operations::recent(console, &["business", "backup"])
     );
+    page.operations = operations;
     let (types, types_trouble) = split(console, types);
     let (snapshots, backup_trouble) = split::<ListSnapshotsResponse>(console, snapshots);
     let (used, usage_trouble) = split::<GetUsageResponse>(console, used);
     let types = types.unwrap_or_default();
-    let newest = snapshots.and_then(|answer| answer.snapshots.into_iter().next());
+    let snapshots = snapshots.map(|answer| answer.snapshots).unwrap_or_default();
+    let newest = |state| snapshots.iter().find(|snapshot| snapshot.state() == state);
+    page.running = newest(SnapshotState::Running).map(View::of);
+    let newest = newest(SnapshotState::Ready);
     let counted = |id: &str| {
         let of = newest
             .iter()
@@ -155,35 +203,16 @@ async fn fill(console: &Console, page: &mut HomePage, members: usize) {
         })
         .collect();
     if console.is_at_least(Role::Admin) {
-        page.steps = vec![
-            Step {
-                label: "Make a type for your records",
-                href: "/types/new",
-                done: !types.is_empty(),
-            },
-            Step {
-                label: "Invite somebody",
-                href: "/members",
-                done: members > 1,
-            },
-            Step {
-                label: "Choose your colour",
-                href: "/branding",
-                done: !console.route.brand.primary_color.is_empty(),
-            },
-            Step {
-                label: "Make an API key",
-                href: "/keys",
-                done: keys.is_some_and(|keys| !keys.api_keys.is_empty()),
-            },
-            Step {
-                label: "Take a first snapshot",
-                href: "/backups",
-                done: newest.is_some(),
-            },
+        let done = [
+            !types.is_empty(),
+            members > 1,
+            is_branded,
+            keys.is_some_and(|keys| !keys.api_keys.is_empty()),
+            newest.is_some(),
         ];
+        page.steps = steps(console, done);
     }
-    page.snapshot = newest.as_ref().map(View::of);
+    page.snapshot = newest.map(View::of);
     if let Some(used) = used {
         let total = used.total.unwrap_or_default();
         page.requests = number(total.requests);

@@ -46,6 +46,7 @@ struct KeysPage<'a> {
     name: &'a str,
     scopes: Vec<Scope>,
     lives: Vec<Life>,
+    is_operator: bool,
     request_id: String,
 }
 
@@ -81,7 +82,7 @@ async fn page_of(console: &Console, form: &Form, trouble: Option<Trouble>) -> Ou
         next: super::console::address("/keys", &[("page", &answer.next_page_token)]),
         is_first: console.parameter("page").is_empty(),
         name: form.trimmed("name"),
-        scopes: super::roles::scopes(&console.edge.methods)
+        scopes: super::roles::scopes(&console.edge.methods, console.is_operator())
             .into_iter()
             .map(|name| Scope {
                 chosen: chosen.contains(&name.as_str()),
@@ -89,6 +90,7 @@ async fn page_of(console: &Console, form: &Form, trouble: Option<Trouble>) -> Ou
             })
             .collect(),
         lives: lives.collect(),
+        is_operator: console.is_operator(),
         request_id: console.fresh_id(),
         trouble,
     };

@@ -1,11 +1,14 @@
 //! What a page looks like: its template, its tenant's dress and its style sheet. No request is read here and no service
 //! asked.
 
-use crate::{domain::theme::Theme, edge::respond};
+use crate::{
+    domain::{problem::Problem, theme::Theme},
+    edge::respond,
+};
 use askama::Template;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use tenantry_kernel::{Brand, TenantRoute, ThemeMode};
+use tenantry_kernel::{Brand, Reason, TenantRoute, ThemeMode};
 use tonic::body::Body;
 
 #[derive(Template)]
@@ -37,7 +40,11 @@ pub(super) struct MessagePage<'a> {
     pub(super) support: &'a str,
     pub(super) title: &'a str,
     pub(super) text: &'a str,
+    pub(super) remedy: &'a str,
+    pub(super) reason: &'a str,
     pub(super) request_id: &'a str,
+    /// Where to go from here; empty where nothing of this host is served.
+    pub(super) home: &'a str,
 }
 
 #[derive(Template)]
@@ -88,22 +95,32 @@ impl<'a> Dress<'a> {
     }
 }
 
-pub(super) fn message(
-    route: Option<&TenantRoute>,
-    status: StatusCode,
-    title: &str,
-    text: &str,
-    request_id: &str,
-) -> Response<Body> {
+/// A problem as a page of its own: what, why, what helps, what to quote, and the way home. Missing and foreign are one
+/// neutral text.
+pub(super) fn message(route: Option<&TenantRoute>, problem: &Problem, home: &str) -> Response<Body> {
     let Dress { brand, support } = Dress::of(route);
+    let is_missing = problem.status == 404;
+    let (title, text, reason) = if is_missing {
+        (
+            "Not found",
+            "There is nothing at this address.",
+            Reason::NotFound.as_str(),
+        )
+    } else {
+        (problem.title.as_str(), problem.detail.as_str(), problem.reason.as_str())
+    };
+    let remedy = super::trouble::helps(Reason::parse(reason), text);
     html(
-        status,
+        code(problem.status),
         &MessagePage {
             brand,
             support,
             title,
             text,
-            request_id,
+            remedy,
+            reason,
+            request_id: &problem.request_id,
+            home,
         },
     )
 }

@@ -7,6 +7,7 @@ use tenantry_api::auth::{
     DeleteUserResponse, DisableUserRequest, DisableUserResponse, EnableUserRequest, EnableUserResponse, GetUserRequest,
     GetUserResponse, ListUsersRequest, ListUsersResponse, Role, UpdateUserRequest, UpdateUserResponse, User, UserState,
 };
+use tenantry_kernel::{Error, Reason};
 use tonic::Status;
 
 const SERVICE: &str = "/tenantry.auth.v1.UserService/";
@@ -99,9 +100,18 @@ struct MemberPage {
     chrome: Chrome,
     trouble: Option<Trouble>,
     member: Member,
+    /// What is in the form: the present name, or what was typed.
+    name: String,
     may_manage: bool,
+    /// Whoever looks manages others, but not one of this role.
+    is_above: bool,
     choices: Vec<Choice>,
     request_id: String,
+}
+
+/// Whether the member's role is larger than the visitor's: only an owner changes an owner.
+fn is_above(console: &Console, user: &User) -> bool {
+    user.role > console.user.role
 }
 
 async fn page_of(console: &Console, form: &Form, trouble: Option<Trouble>) -> Outcome {
@@ -174,13 +184,25 @@ fn at(console: &Console) -> String {
     format!("/members/{}", console.binding("member"))
 }
 
-async fn one(console: &Console, trouble: Option<Trouble>) -> Outcome {
+async fn one(console: &Console, form: &Form, trouble: Option<Trouble>) -> Outcome {
     let user = get(console).await?;
     let member = Member::of(&user, console);
+    let chosen = if form.has("role") {
+        form.text("role")
+    } else {
+        member.role
+    };
+    let manages = console.is_at_least(Role::Admin);
     let page = MemberPage {
         chrome: console.chrome(),
-        choices: choices(console, member.role),
-        may_manage: console.is_at_least(Role::Admin),
+        name: if form.has("name") {
+            form.trimmed("name").to_owned()
+        } else {
+            member.name.clone()
+        },
+        choices: choices(console, chosen),
+        may_manage: manages && !is_above(console, &user),
+        is_above: manages && is_above(console, &user),
         request_id: console.fresh_id(),
         member,
         trouble,
@@ -192,7 +214,7 @@ async fn one(console: &Console, trouble: Option<Trouble>) -> Outcome {
 }
 
 pub(super) async fn show(console: &Console) -> Outcome {
-    one(console, None).await
+    one(console, &Form::default(), None).await
 }
 
 pub(super) async fn update(console: &Console, form: Form) -> Outcome {
@@ -213,7 +235,7 @@ pub(super) async fn update(console: &Console, form: Form) -> Outcome {
     let answer: Result<UpdateUserResponse, Status> = console.ask(&format!("{SERVICE}UpdateUser"), &question).await;
     match answer {
         Ok(_) => console.done(&at(console), "saved"),
-        Err(status) => one(console, Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
@@ -225,7 +247,7 @@ pub(super) async fn disable(console: &Console, form: Form) -> Outcome {
     let answer: Result<DisableUserResponse, Status> = console.ask(&format!("{SERVICE}DisableUser"), &question).await;
     match answer {
         Ok(_) => console.done(&at(console), "disabled"),
-        Err(status) => one(console, Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
@@ -237,7 +259,7 @@ pub(super) async fn enable(console: &Console, form: Form) -> Outcome {
     let answer: Result<EnableUserResponse, Status> = console.ask(&format!("{SERVICE}EnableUser"), &question).await;
     match answer {
         Ok(_) => console.done(&at(console), "enabled"),
-        Err(status) => one(console, Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
@@ -256,12 +278,16 @@ pub(super) async fn reset(console: &Console, form: Form) -> Outcome {
             &answer.reset_uri,
             &at(console),
         ),
-        Err(status) => one(console, Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
 async fn question(console: &Console, trouble: Option<Trouble>) -> Outcome {
     let user = get(console).await?;
+    if is_above(console, &user) {
+        let error = Error::new(Reason::PermissionDenied, "Only an owner can remove this member.");
+        return Err(console.status(&error));
+    }
     let question = Question {
         title: "Remove a member",
         text: &format!(

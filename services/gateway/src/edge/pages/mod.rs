@@ -7,8 +7,10 @@ pub mod assets;
 mod backups;
 mod branding;
 mod console;
+mod definition;
 mod exports;
 mod fields;
+mod filter;
 mod fleet;
 mod form;
 mod home;
@@ -16,12 +18,15 @@ mod imports;
 mod keys;
 mod lifecycle;
 mod look;
+mod mapping;
 mod members;
 mod onboarding;
 mod operations;
 mod operator;
 mod plans;
 mod records;
+mod references;
+mod remedies;
 mod roles;
 mod router;
 mod sagas;
@@ -30,12 +35,13 @@ mod snapshots;
 #[cfg(test)]
 mod templates_test;
 mod tenants;
+mod trouble;
 mod types;
 mod usage;
 mod values;
 
 pub use form::COOKIE;
-pub(crate) use router::{serve as serve_console, specs};
+pub(crate) use router::{nearest, serve as serve_console, specs};
 
 use super::{Edge, respond};
 use crate::{
@@ -48,7 +54,7 @@ use look::{AcceptPage, Dress, ReasonPage, SignInPage, code, html, message, theme
 use tenantry_api::auth::{
     AcceptLinkRequest, AcceptLinkResponse, SignInMode, SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
 };
-use tenantry_kernel::{Error, Reason, RequestId, Result, TenantRoute};
+use tenantry_kernel::{Error, Reason, RequestId, Result, TenantRoute, TenantStatus};
 use tonic::{Code, Status, body::Body};
 
 /// Whether a browser asks.
@@ -96,6 +102,8 @@ fn sign_in_form(route: &TenantRoute, visitor: &Visitor, query: &str) -> Response
     let notice = match parameter(query, "notice").as_str() {
         "password" => "Your password is set. Sign in with it.",
         "signed-out" => "You are signed out.",
+        "ended" => "Your session ended. Sign in again.",
+        "unsaved" => "Your session ended; nothing was saved. Sign in and do it again.",
         _ => "",
     };
     let return_to = text::local_path(&wanted);
@@ -241,13 +249,13 @@ fn noted(visitor: &Visitor, status: &Status) -> problem::Problem {
 
 fn failed(visitor: &Visitor, status: &Status, route: &TenantRoute) -> Response<Body> {
     let problem = noted(visitor, status);
-    message(
-        Some(route),
-        code(problem.status),
-        &problem.title,
-        &problem.detail,
-        problem.request_id.as_str(),
-    )
+    message(Some(route), &problem, home(Some(route)))
+}
+
+/// The way home: none leads into an organisation that is not served.
+fn home(route: Option<&TenantRoute>) -> &'static str {
+    let is_served = route.is_some_and(|route| route.status == TenantStatus::Active);
+    if is_served { "/" } else { "" }
 }
 
 /// An error as a page.
@@ -255,23 +263,7 @@ fn failed(visitor: &Visitor, status: &Status, route: &TenantRoute) -> Response<B
 pub fn failure(trail: &Trail, request_id: &RequestId, error: &Error, route: Option<&TenantRoute>) -> Response<Body> {
     let _ = trail.reason.set(error.reason().as_str().to_owned());
     crate::app::gate::log(error, request_id);
-    let problem = problem::of_error(error, request_id);
-    if problem.status == 404 {
-        return message(
-            route,
-            StatusCode::NOT_FOUND,
-            "Not found",
-            "There is nothing at this address.",
-            request_id.as_str(),
-        );
-    }
-    message(
-        route,
-        code(problem.status),
-        &problem.title,
-        &problem.detail,
-        request_id.as_str(),
-    )
+    message(route, &problem::of_error(error, request_id), home(route))
 }
 
 /// A page on a host that is nobody's. It has the neutral style sheet.
@@ -305,12 +297,6 @@ pub fn reason(reason: Reason, entry: Entry, status: u16) -> Response<Body> {
 
 /// No such page, of nobody in particular.
 #[must_use]
-pub fn unknown() -> Response<Body> {
-    message(
-        None,
-        StatusCode::NOT_FOUND,
-        "Not found",
-        "There is nothing at this address.",
-        "",
-    )
+pub fn unknown(request_id: &RequestId) -> Response<Body> {
+    message(None, &problem::of_error(&Error::not_found(), request_id), "/")
 }

@@ -3,7 +3,7 @@
 use super::console::{Chrome, Console, Outcome};
 use askama::Template;
 use std::collections::BTreeMap;
-use tenantry_api::{Access, Methods};
+use tenantry_api::{Access, Method, Methods};
 
 struct Row {
     what: String,
@@ -28,14 +28,24 @@ struct RolesPage {
 pub(super) async fn show(console: &Console) -> Outcome {
     console.page(&RolesPage {
         chrome: console.chrome(),
-        groups: groups(&console.edge.methods),
+        groups: groups(&console.edge.methods, console.is_operator()),
         roles: [(1, "viewer"), (2, "member"), (3, "admin"), (4, "owner")],
     })
 }
 
-fn groups(methods: &Methods) -> Vec<Group> {
+/// Whether a method is for the people of this host. Operators manage the platform and their own people; they have no
+/// records, no backups and no plan of their own.
+fn is_for(method: &Method, operators: bool) -> bool {
+    match method.access {
+        Access::Tenant => !operators || method.service == "auth",
+        Access::Operator => operators,
+        Access::Public | Access::Service => false,
+    }
+}
+
+fn groups(methods: &Methods, operators: bool) -> Vec<Group> {
     let mut all: BTreeMap<String, BTreeMap<String, Row>> = BTreeMap::new();
-    for method in methods.iter().filter(|method| method.access == Access::Tenant) {
+    for method in methods.iter().filter(|method| is_for(method, operators)) {
         let mut parts = method.permission.splitn(3, '.');
         let (service, thing, verb) = (
             parts.next().unwrap_or_default(),
@@ -61,11 +71,11 @@ fn groups(methods: &Methods) -> Vec<Group> {
         .collect()
 }
 
-/// Every scope an API key can have.
-pub(super) fn scopes(methods: &Methods) -> Vec<String> {
+/// Every scope an API key of this host can have.
+pub(super) fn scopes(methods: &Methods, operators: bool) -> Vec<String> {
     let mut scopes: Vec<String> = methods
         .iter()
-        .filter(|method| method.access == Access::Tenant && !method.scope.is_empty())
+        .filter(|method| is_for(method, operators) && !method.scope.is_empty())
         .map(|method| method.scope.clone())
         .collect();
     scopes.sort();
@@ -80,7 +90,7 @@ mod tests {
     #[test]
     fn the_table_says_what_the_policies_say() {
         let methods = Methods::load();
-        let groups = groups(&methods);
+        let groups = groups(&methods, false);
         for method in methods.iter().filter(|method| method.access == Access::Tenant) {
             let mut rows = groups.iter().flat_map(|group| &group.rows);
             let row = rows
@@ -94,6 +104,20 @@ mod tests {
                 .flat_map(|group| &group.rows)
                 .all(|row| !row.permission.contains("fleet"))
         );
-        assert!(scopes(&methods).contains(&"records.read".to_owned()));
+        assert!(scopes(&methods, false).contains(&"records.read".to_owned()));
+    }
+
+    #[test]
+    fn operators_see_what_operators_may_do_and_nothing_of_records() {
+        let methods = Methods::load();
+        let groups = groups(&methods, true);
+        let rows: Vec<_> = groups.iter().flat_map(|group| &group.rows).collect();
+        let has = |permission: &str| rows.iter().any(|row| row.permission == permission);
+        for method in methods.iter().filter(|method| method.access == Access::Operator) {
+            assert!(has(&method.permission), "{}", method.permission);
+        }
+        assert!(has("auth.users.create") && !has("business.records.get"));
+        let scopes = scopes(&methods, true);
+        assert!(scopes.contains(&"users.read".to_owned()) && !scopes.contains(&"records.read".to_owned()));
     }
 }

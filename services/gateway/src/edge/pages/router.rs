@@ -22,7 +22,7 @@ use crate::{
     error,
 };
 use futures::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 use std::sync::Arc;
 use tenantry_api::auth::{GetCurrentSessionRequest, GetCurrentSessionResponse, Role};
 use tenantry_kernel::{Error, Reason, TenantStatus};
@@ -147,6 +147,7 @@ static PAGES: &[Page] = &[
     get!(Tenant Admin "/branding" branding::show),
     post!(Tenant Admin "/branding" branding::save),
     get!(Tenant Admin "/branding/preview.css" branding::preview),
+    get!(Tenant Admin "/branding/preview.json" branding::measured),
     post!(Tenant Admin "/branding/publish" branding::publish),
     post!(Tenant Admin "/branding/discard" branding::discard),
     post!(Tenant Admin "/branding/rollback" branding::rollback),
@@ -173,6 +174,7 @@ static PAGES: &[Page] = &[
     get!(Operator Viewer "/services" fleet::services),
     get!(Operator Viewer "/alerts" fleet::alerts),
     get!(Operator Viewer "/events" fleet::events),
+    get!(Tenant Viewer "/operations" operations::list),
     get!(Tenant Viewer "/operations/{operation}" operations::show),
     post!(Tenant Member "/operations/{operation}/cancel" operations::cancel),
 ];
@@ -219,6 +221,7 @@ pub(super) static AREAS: &[Area] = &[
     area("/branding", "Branding", Site::Tenant, Role::Admin),
     area("/usage", "Usage", Site::Any, Role::Viewer),
     area("/backups", "Backups", Site::Any, Role::Viewer),
+    area("/operations", "Operations", Site::Tenant, Role::Viewer),
     area("/services", "Services", Site::Operator, Role::Viewer),
     area("/alerts", "Alerts", Site::Operator, Role::Viewer),
     area("/events", "Events", Site::Operator, Role::Viewer),
@@ -273,7 +276,8 @@ pub(crate) async fn serve(
     }
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default();
-    let back = if request.method() == Method::POST {
+    let is_form = request.method() == Method::POST;
+    let back = if is_form {
         path.clone()
     } else {
         request
@@ -288,7 +292,11 @@ pub(crate) async fn serve(
         ));
     };
     if visitor.credential.is_none() && route.status == TenantStatus::Active {
-        return sign_in(edge, &back, false);
+        return sign_in(edge, &back, false, if is_form { "unsaved" } else { "" });
+    }
+    // With a session, that is: a program that reads pages with its token is a program.
+    if !request.headers().contains_key(header::AUTHORIZATION) {
+        let _ = visitor.trail.page.set(());
     }
     let asked: Result<GetCurrentSessionResponse, Status> = edge
         .ask(
@@ -301,7 +309,7 @@ pub(crate) async fn serve(
         Ok(who) => who,
         // A session that ended, or one of another tenant: this host knows nobody by it.
         Err(status) if matches!(status.code(), Code::Unauthenticated | Code::NotFound) => {
-            return sign_in(edge, &back, true);
+            return sign_in(edge, &back, true, if is_form { "unsaved" } else { "ended" });
         }
         Err(status) => return super::failed(visitor, &status, &route),
     };
@@ -336,7 +344,12 @@ async fn run(page: &Page, console: &Console, request: Request<Body>) -> Response
     outcome.unwrap_or_else(|status| {
         // The session ended between the first question and this one.
         if status.code() == Code::Unauthenticated {
-            return sign_in(&console.edge, &console.path, true);
+            return sign_in(
+                &console.edge,
+                &console.path,
+                true,
+                if shows { "ended" } else { "unsaved" },
+            );
         }
         console.failed(&status, shows)
     })
@@ -356,9 +369,9 @@ fn check_origin(request: &Request<Body>) -> Result<(), Error> {
     }
 }
 
-/// To the sign-in page, and from there to the page that was wanted; behind a form, to the nearest page that can be shown.
-fn sign_in(edge: &Edge, back: &str, forget: bool) -> Response<Body> {
-    let mut wanted = back;
+/// The address itself where a page shows something there; behind a form, the nearest page above it.
+pub(crate) fn nearest<'a>(edge: &Edge, address: &'a str) -> &'a str {
+    let mut wanted = address;
     while !edge.table.shows(wanted) {
         wanted = wanted
             .rsplit_once('/')
@@ -367,11 +380,14 @@ fn sign_in(edge: &Edge, back: &str, forget: bool) -> Response<Body> {
             break;
         }
     }
-    let location = if wanted == "/" {
-        "/sign-in".to_owned()
-    } else {
-        console::address("/sign-in", &[("return_to", wanted)])
-    };
+    wanted
+}
+
+/// To the sign-in page, which says why, and from there to the page that was wanted.
+fn sign_in(edge: &Edge, back: &str, forget: bool, notice: &str) -> Response<Body> {
+    let wanted = nearest(edge, back);
+    let wanted = if wanted == "/" { "" } else { wanted };
+    let location = console::address("/sign-in", &[("return_to", wanted), ("notice", notice)]);
     let response = respond::see_other(&location);
     if forget {
         form::with_cookie(response, "", 0).unwrap_or_else(|_| respond::see_other("/sign-in"))

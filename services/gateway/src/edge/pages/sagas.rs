@@ -1,7 +1,10 @@
 //! Operations on tenants, watched live: which step, which try, what went wrong, and at the end of an onboarding the link
 //! of the first owner.
 
-use super::console::{Chrome, Console, Outcome, address, id_of, machine_time, time};
+use super::{
+    console::{Chrome, Console, Outcome, address, id_of, machine_time, time},
+    tenants::Slugs,
+};
 use askama::Template;
 use prost::Message;
 use tenantry_api::{
@@ -18,6 +21,8 @@ struct Saga {
     id: String,
     title: &'static str,
     tenant: String,
+    /// Its slug; its id once nothing leads to it any more.
+    slug: String,
     /// `running`, `done` or `failed`.
     state: &'static str,
     step: String,
@@ -32,11 +37,8 @@ struct Saga {
 }
 
 impl Saga {
-    fn of(operation: &Operation) -> Self {
-        let metadata = operation.metadata.as_ref();
-        let about = metadata
-            .and_then(|any| OperationMetadata::decode(any.value.as_slice()).ok())
-            .unwrap_or_default();
+    fn of(operation: &Operation, slugs: &Slugs) -> Self {
+        let about = about(operation);
         let state = match (&operation.result, operation.done) {
             (_, false) => "running",
             (Some(End::Error(_)), true) => "failed",
@@ -53,6 +55,7 @@ impl Saga {
                 "purge_tenant" => "Purge",
                 _ => "Operation",
             },
+            slug: slugs.of(id_of(&about.target)).to_owned(),
             tenant: id_of(&about.target).to_owned(),
             state,
             step: about.step.replace('_', " "),
@@ -66,6 +69,19 @@ impl Saga {
             moved: time(about.update_time),
         }
     }
+}
+
+fn about(operation: &Operation) -> OperationMetadata {
+    let metadata = operation.metadata.as_ref();
+    metadata
+        .and_then(|any| OperationMetadata::decode(any.value.as_slice()).ok())
+        .unwrap_or_default()
+}
+
+/// The slugs of the tenants that the operations are about.
+async fn slugs(console: &Console, operations: &[Operation]) -> Slugs {
+    let targets: Vec<String> = operations.iter().map(|one| about(one).target).collect();
+    Slugs::of_all(console, targets.iter().map(|target| id_of(target))).await
 }
 
 #[derive(Template)]
@@ -83,9 +99,10 @@ pub(super) async fn list(console: &Console) -> Outcome {
         page_token: console.parameter("page").to_owned(),
     };
     let answer: ListOperationsResponse = console.ask(&format!("{SERVICE}ListOperations"), &question).await?;
+    let slugs = slugs(console, &answer.operations).await;
     let page = SagasPage {
         chrome: console.chrome(),
-        sagas: answer.operations.iter().map(Saga::of).collect(),
+        sagas: answer.operations.iter().map(|one| Saga::of(one, &slugs)).collect(),
         next: address("/sagas", &[("page", &answer.next_page_token)]),
         is_first: console.parameter("page").is_empty(),
     };
@@ -118,7 +135,8 @@ pub(super) async fn show(console: &Console) -> Outcome {
         }
         _ => {}
     }
-    let saga = Saga::of(&operation);
+    let slugs = slugs(console, std::slice::from_ref(&operation)).await;
+    let saga = Saga::of(&operation, &slugs);
     let gone = saga.title == "Purge" && saga.state == "done" || saga.title == "Onboarding" && saga.state == "failed";
     let page = SagaPage {
         chrome: console.chrome(),
@@ -137,6 +155,7 @@ pub(super) fn sample(text: &str) -> String {
         id: "1".to_owned(),
         title: "Onboarding",
         tenant: text.to_owned(),
+        slug: text.to_owned(),
         state: "running",
         step: text.to_owned(),
         attempt: 1,

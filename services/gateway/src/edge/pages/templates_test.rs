@@ -1,7 +1,7 @@
-//! What people typed is text on every page of the operators and in the branding editor, never markup; and nothing on them
-//! is what the content security policy would block.
+//! What people typed is text on every page, never markup; and nothing on them is what the content security policy would
+//! block.
 
-use super::{branding, fleet, lifecycle, plans, sagas, tenants};
+use super::{branding, fleet, imports, lifecycle, operations, plans, records, sagas, tenants, types};
 
 /// Ends every context it could stand in.
 pub(super) const EVIL: &str = "</title><script>alert(1)</script>\"' onload=x style=y";
@@ -42,6 +42,12 @@ fn what_was_typed_is_text_on_every_page() {
         ("plan", plans::sample(EVIL)),
         ("events", fleet::sample_events(EVIL)),
         ("alerts", fleet::sample_alerts(EVIL)),
+        ("records", records::sample::grid(EVIL)),
+        ("record to change", records::sample::record(EVIL, true)),
+        ("record to read", records::sample::record(EVIL, false)),
+        ("type", types::sample(EVIL)),
+        ("import", imports::sample(EVIL)),
+        ("operations", operations::sample_list(EVIL)),
     ];
     for (name, page) in pages {
         check(name, &page);

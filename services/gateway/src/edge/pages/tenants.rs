@@ -2,6 +2,7 @@
 
 use super::console::{Chrome, Console, Form, Outcome, Trouble, address, id_of, machine_time, time};
 use askama::Template;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_api::{
     auth::Role,
     registry::{
@@ -10,6 +11,7 @@ use tenantry_api::{
         TenantState, UpdateTenantRequest, UpdateTenantResponse, VerifyDomainRequest, VerifyDomainResponse,
     },
 };
+use tenantry_kernel::TenantId;
 use tonic::Status;
 
 pub(super) const SERVICE: &str = "/tenantry.registry.v1.TenantService/";
@@ -133,6 +135,9 @@ struct TenantPage {
     chrome: Chrome,
     trouble: Option<Trouble>,
     tenant: Row,
+    /// What is in the form: the present name, or what was typed.
+    name: String,
+    suspend_reason: String,
     etag: String,
     deleted: String,
     purged: String,
@@ -159,6 +164,29 @@ pub(super) fn name(console: &Console) -> String {
 
 pub(super) fn at(console: &Console) -> String {
     format!("/tenants/{}", console.binding("tenant"))
+}
+
+/// Ids of tenants to their slugs, for pages about many. The gateway's own table of routes knows both: no service is asked
+/// for a tenant that is there.
+#[derive(Default)]
+pub(super) struct Slugs(BTreeMap<String, String>);
+
+impl Slugs {
+    pub(super) async fn of_all<'a>(console: &Console, ids: impl Iterator<Item = &'a str>) -> Self {
+        let ids: BTreeSet<&str> = ids.collect();
+        let asked = ids.into_iter().filter_map(|id| {
+            let tenant: TenantId = id.parse().ok()?;
+            let resolver = &console.edge.gate.resolver;
+            Some(async move { Some((id.to_owned(), resolver.by_id(tenant).await.ok()?.slug.clone())) })
+        });
+        let found = futures::future::join_all(asked).await;
+        Self(found.into_iter().flatten().collect())
+    }
+
+    /// The slug, or the id itself for one that is gone.
+    pub(super) fn of<'a>(&'a self, id: &'a str) -> &'a str {
+        self.0.get(id).map_or(id, String::as_str)
+    }
 }
 
 /// Where a tenant's pages are.
@@ -189,7 +217,7 @@ pub(super) async fn plans(console: &Console, chosen: &str) -> Result<Vec<(String
     Ok(plans.filter(|(id, ..)| id != "platform").collect())
 }
 
-async fn one(console: &Console, domain: &str, trouble: Option<Trouble>) -> Outcome {
+async fn one(console: &Console, form: &Form, trouble: Option<Trouble>) -> Outcome {
     let tenant = get(console).await?;
     let row = Row::of(&tenant);
     let question = ListTenantDomainsRequest {
@@ -208,14 +236,20 @@ async fn one(console: &Console, domain: &str, trouble: Option<Trouble>) -> Outco
     );
     let page = TenantPage {
         chrome: console.chrome(),
-        plans: plans(console, &row.plan).await?,
+        plans: plans(console, if form.has("plan") { form.text("plan") } else { &row.plan }).await?,
+        name: if form.has("name") {
+            form.trimmed("name").to_owned()
+        } else {
+            row.name.clone()
+        },
+        suspend_reason: tenant.suspend_reason.clone(),
         etag: tenant.etag.clone(),
         deleted: time(tenant.delete_time),
         purged: time(tenant.purge_time),
         placement: format!("{} in {}", tenant.placement, tenant.cell),
         host: host_of(console, &row.slug),
         domains: claims.domains.iter().map(Claim::of).collect(),
-        domain: domain.to_owned(),
+        domain: form.trimmed("domain").to_owned(),
         may_change: admin
             && matches!(
                 state,
@@ -238,7 +272,7 @@ async fn one(console: &Console, domain: &str, trouble: Option<Trouble>) -> Outco
 }
 
 pub(super) async fn show(console: &Console) -> Outcome {
-    one(console, "", None).await
+    one(console, &Form::default(), None).await
 }
 
 pub(super) async fn update(console: &Console, form: Form) -> Outcome {
@@ -259,7 +293,7 @@ pub(super) async fn update(console: &Console, form: Form) -> Outcome {
     let answer: Result<UpdateTenantResponse, Status> = console.ask(&format!("{SERVICE}UpdateTenant"), &question).await;
     match answer {
         Ok(_) => console.done(&at(console), "saved"),
-        Err(status) => one(console, "", Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
@@ -279,9 +313,9 @@ pub(super) async fn verify_domain(console: &Console, form: Form) -> Outcome {
                 "domain",
                 "is not claimed by this tenant; an admin of it claims it first",
             );
-            one(console, domain, Some(trouble)).await
+            one(console, &form, Some(trouble)).await
         }
-        Err(status) => one(console, domain, Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
@@ -322,6 +356,8 @@ pub(super) fn sample(text: &str) -> String {
         chrome: Chrome::saying(text),
         trouble: Some(Trouble::saying(text)),
         tenant: sample_row(text),
+        name: text.to_owned(),
+        suspend_reason: text.to_owned(),
         etag: text.to_owned(),
         deleted: String::new(),
         purged: String::new(),

@@ -2,7 +2,11 @@
 
 use super::{
     console::{Chrome, Console, Form, Outcome, Question, Trouble, id_of, machine_time, time},
-    fields::{self, KINDS, Row},
+    definition,
+    definition::{Added, KINDS, Row},
+    fields, remedies,
+    remedies::Named,
+    values,
 };
 use askama::Template;
 use tenantry_api::{
@@ -71,6 +75,8 @@ struct TypesPage {
     types: Vec<Summary>,
     may_make: bool,
     may_import: bool,
+    /// What the role allows and the plan does not include.
+    missing: Vec<&'static str>,
 }
 
 pub(super) async fn list(console: &Console) -> Outcome {
@@ -86,8 +92,16 @@ pub(super) async fn list(console: &Console) -> Outcome {
     console.page(&TypesPage {
         chrome: console.chrome(),
         types: types.collect(),
-        may_make: console.is_at_least(Role::Admin),
-        may_import: console.is_at_least(Role::Member),
+        may_make: console.is_at_least(Role::Admin) && console.has_feature("custom_types"),
+        may_import: console.is_at_least(Role::Member) && console.has_feature("import"),
+        missing: [
+            (Role::Admin, "custom_types", "new types"),
+            (Role::Member, "import", "imports"),
+        ]
+        .into_iter()
+        .filter(|(least, feature, _)| console.is_at_least(*least) && !console.has_feature(feature))
+        .map(|(_, _, what)| what)
+        .collect(),
     })
 }
 
@@ -106,8 +120,35 @@ struct TypeForm<'a> {
     etag: &'a str,
     rows: Vec<Row>,
     kinds: &'static [(&'static str, &'static str)],
-    types: Vec<String>,
+    /// Ids and names of what a reference can be to.
+    types: Vec<(String, String)>,
     request_id: String,
+}
+
+impl TypeForm<'_> {
+    fn wrong(&self, input: &str) -> &str {
+        remedies::wrong(self.trouble.as_ref(), input)
+    }
+}
+
+/// What the service says about a type, in the form's words; `added` are the fields that were sent.
+fn named(added: &Added, path: &str, text: &str) -> Option<Named> {
+    let (label, input) = match path {
+        "object_type.name" => ("Id", "id"),
+        "object_type.display_name" => ("Name", "name"),
+        "object_type.description" => ("Description", "description"),
+        "object_type.fields" => ("Fields", "0.name"),
+        _ => return added.named(path, text),
+    };
+    let text = match text.split_once("where the type ") {
+        Some((_, shape)) if path == "object_type.name" => shape,
+        _ => text,
+    };
+    Some(Named {
+        label: label.to_owned(),
+        input: input.to_owned(),
+        text: text.to_owned(),
+    })
 }
 
 async fn form_page(console: &Console, form: &Form, of: Option<&ObjectType>, trouble: Option<Trouble>) -> Outcome {
@@ -127,9 +168,9 @@ async fn form_page(console: &Console, form: &Form, of: Option<&ObjectType>, trou
         name: form.trimmed("name"),
         description: form.trimmed("description"),
         etag: of.map_or("", |of| &of.etag),
-        rows: fields::rows(form, least),
+        rows: definition::rows(form, least, trouble.as_ref()),
         kinds: KINDS,
-        types: types.iter().map(|of| id_of(&of.name).to_owned()).collect(),
+        types: types.iter().map(|of| (id_of(&of.name).to_owned(), label(of))).collect(),
         request_id: console.fresh_id(),
         trouble,
     };
@@ -140,6 +181,7 @@ async fn form_page(console: &Console, form: &Form, of: Option<&ObjectType>, trou
 }
 
 pub(super) async fn new(console: &Console) -> Outcome {
+    console.needs_feature("custom_types")?;
     form_page(console, &Form::default(), None, None).await
 }
 
@@ -147,15 +189,15 @@ pub(super) async fn create(console: &Console, form: Form) -> Outcome {
     if form.has("more") {
         return form_page(console, &form, None, None).await;
     }
-    let id = match form.trimmed("id") {
-        "" => fields::slug(form.trimmed("name")),
-        id => id.to_owned(),
+    let added = match definition::added(console, &form, &[]) {
+        Ok(added) => added,
+        Err(trouble) => return form_page(console, &form, None, Some(*trouble)).await,
     };
     let of = ObjectType {
-        name: format!("objectTypes/{id}"),
+        name: format!("objectTypes/{}", new_id(console, &form).await),
         display_name: form.trimmed("name").to_owned(),
         description: form.trimmed("description").to_owned(),
-        fields: fields::rows(&form, 0).iter().filter_map(Row::field).collect(),
+        fields: added.fields.clone(),
         ..ObjectType::default()
     };
     let question = CreateObjectTypeRequest {
@@ -169,7 +211,22 @@ pub(super) async fn create(console: &Console, form: Form) -> Outcome {
             let of = answer.object_type.unwrap_or_default();
             console.done(&format!("/types/{}", id_of(&of.name)), "created")
         }
-        Err(status) => form_page(console, &form, None, Some(console.trouble(&status))).await,
+        Err(status) => {
+            let trouble = console.trouble(&status).named(|path, text| named(&added, path, text));
+            form_page(console, &form, None, Some(trouble)).await
+        }
+    }
+}
+
+/// What was typed, or what the name makes; a name that makes none gets a number.
+async fn new_id(console: &Console, form: &Form) -> String {
+    match (form.trimmed("id"), fields::slug(form.trimmed("name"))) {
+        ("", slug) if slug.is_empty() => {
+            let present = all(console).await.unwrap_or_default();
+            fields::numbered("type", |id| present.iter().any(|of| id_of(&of.name) == id))
+        }
+        ("", slug) => slug,
+        (id, _) => id.to_owned(),
     }
 }
 
@@ -182,11 +239,6 @@ struct Shown {
 }
 
 fn shown(field: &Field) -> Shown {
-    let kind = field
-        .r#type()
-        .as_str_name()
-        .trim_start_matches("FIELD_TYPE_")
-        .to_ascii_lowercase();
     let mut rules = Vec::new();
     for (holds, text) in [
         (field.required, "required"),
@@ -204,13 +256,13 @@ fn shown(field: &Field) -> Shown {
         _ if field.max_length > 0 => rules.push(format!("at most {} characters", field.max_length)),
         _ => {}
     }
+    if let Some(value) = &field.default_value {
+        rules.push(format!("otherwise {}", values::shown(field, Some(value))));
+    }
     Shown {
         id: field.field_id.clone(),
         label: fields::label(field).to_owned(),
-        kind: KINDS
-            .iter()
-            .find(|(name, _)| *name == kind)
-            .map_or(kind.clone(), |(_, label)| (*label).to_owned()),
+        kind: definition::kind_label(&definition::kind_name(field.r#type())).to_owned(),
         rules: rules.join("; "),
         description: field.description.clone(),
     }
@@ -223,21 +275,36 @@ struct TypePage {
     trouble: Option<Trouble>,
     id: String,
     label: String,
-    name: String,
     description: String,
+    /// As they stand in the form.
+    name: String,
+    new_description: String,
     etag: String,
     fields: Vec<Shown>,
     may_change: bool,
     request_id: String,
 }
 
-async fn one(console: &Console, trouble: Option<Trouble>) -> Outcome {
+impl TypePage {
+    fn wrong(&self, input: &str) -> &str {
+        remedies::wrong(self.trouble.as_ref(), input)
+    }
+}
+
+/// The page; `form` is what was typed before, if anything.
+async fn one(console: &Console, form: &Form, trouble: Option<Trouble>) -> Outcome {
     let of = get(console).await?;
+    let trouble = trouble.map(|trouble| trouble.named(|path, text| named(&Added::default(), path, text)));
+    let typed = |name: &str, present: &str| {
+        let text = if form.has(name) { form.text(name) } else { present };
+        text.to_owned()
+    };
     let page = TypePage {
         chrome: console.chrome(),
         id: id_of(&of.name).to_owned(),
         label: label(&of),
-        name: of.display_name.clone(),
+        name: typed("name", &of.display_name),
+        new_description: typed("description", &of.description),
         description: of.description.clone(),
         etag: of.etag.clone(),
         fields: of.fields.iter().map(shown).collect(),
@@ -252,7 +319,7 @@ async fn one(console: &Console, trouble: Option<Trouble>) -> Outcome {
 }
 
 pub(super) async fn show(console: &Console) -> Outcome {
-    one(console, None).await
+    one(console, &Form::default(), None).await
 }
 
 async fn update(console: &Console, of: ObjectType, mask: &[&str], form: &Form) -> Result<(), Status> {
@@ -279,11 +346,12 @@ pub(super) async fn rename(console: &Console, form: Form) -> Outcome {
     };
     match update(console, of, &["display_name", "description"], &form).await {
         Ok(()) => console.done(&at(console), "saved"),
-        Err(status) => one(console, Some(console.trouble(&status))).await,
+        Err(status) => one(console, &form, Some(console.trouble(&status))).await,
     }
 }
 
 pub(super) async fn ask_fields(console: &Console) -> Outcome {
+    console.needs_feature("custom_types")?;
     let of = get(console).await?;
     form_page(console, &Form::default(), Some(&of), None).await
 }
@@ -293,18 +361,25 @@ pub(super) async fn add_fields(console: &Console, form: Form) -> Outcome {
     if form.has("more") {
         return form_page(console, &form, Some(&present), None).await;
     }
-    let added: Vec<Field> = fields::rows(&form, 0).iter().filter_map(Row::field).collect();
-    if added.is_empty() {
-        let trouble = console.wrong("fields", "need at least one row with a name");
+    let added = match definition::added(console, &form, &present.fields) {
+        Ok(added) => added,
+        Err(trouble) => return form_page(console, &form, Some(&present), Some(*trouble)).await,
+    };
+    if added.fields.is_empty() {
+        let trouble = console.wrong("object_type.fields", "need at least one row with a name");
+        let trouble = trouble.named(|path, text| named(&added, path, text));
         return form_page(console, &form, Some(&present), Some(trouble)).await;
     }
     let of = ObjectType {
-        fields: present.fields.iter().cloned().chain(added).collect(),
+        fields: present.fields.iter().chain(&added.fields).cloned().collect(),
         ..ObjectType::default()
     };
     match update(console, of, &["fields"], &form).await {
         Ok(()) => console.done(&at(console), "saved"),
-        Err(status) => form_page(console, &form, Some(&present), Some(console.trouble(&status))).await,
+        Err(status) => {
+            let trouble = console.trouble(&status).named(|path, text| named(&added, path, text));
+            form_page(console, &form, Some(&present), Some(trouble)).await
+        }
     }
 }
 
@@ -329,6 +404,13 @@ pub(super) async fn ask_delete(console: &Console) -> Outcome {
 pub(super) async fn delete(console: &Console, form: Form) -> Outcome {
     if form.trimmed("confirm") != console.binding("type") {
         let trouble = console.wrong("confirm", "is not the id of the type; nothing was deleted");
+        let trouble = trouble.named(|path, text| {
+            (path == "confirm").then(|| Named {
+                label: "Confirmation".to_owned(),
+                input: "confirm".to_owned(),
+                text: text.to_owned(),
+            })
+        });
         return question(console, Some(trouble)).await;
     }
     let request = DeleteObjectTypeRequest {
@@ -343,4 +425,28 @@ pub(super) async fn delete(console: &Console, form: Form) -> Outcome {
         Ok(_) => console.done("/types", "deleted"),
         Err(status) => question(console, Some(console.trouble(&status))).await,
     }
+}
+
+/// The form with `text` in everything that people type, for tests of templates.
+#[cfg(test)]
+pub(super) fn sample(text: &str) -> String {
+    let parts = ["name", "id", "values", "target", "digits", "length", "default"];
+    let typed = parts.iter().map(|part| (format!("0.{part}"), text.to_owned()));
+    let page = TypeForm {
+        chrome: Chrome::saying(text),
+        trouble: Some(Trouble::saying(text)),
+        is_new: true,
+        heading: text.to_owned(),
+        action: text,
+        back: text,
+        id: text,
+        name: text,
+        description: text,
+        etag: text,
+        rows: definition::rows(&Form(typed.collect()), 1, None),
+        kinds: KINDS,
+        types: vec![(text.to_owned(), text.to_owned())],
+        request_id: "r-2".to_owned(),
+    };
+    page.render().expect("a page")
 }

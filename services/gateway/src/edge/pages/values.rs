@@ -1,15 +1,45 @@
 //! Values of fields between a form's text and the API's JSON. What is wrong with a value is said by the service; here only
 //! what cannot be sent at all is refused.
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use super::console::id_of;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Timelike, Utc};
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use tenantry_api::business::{Field, FieldType};
 
 /// Integers up to here are exact as a JSON number.
 const EXACT: i64 = 1 << 53;
 
-/// A value as text, for a table.
-pub(super) fn shown(value: Option<&Value>) -> String {
+/// A value of a field as people read it. A reference has its record's name beside it (see [`super::references`]); alone it
+/// is the record's id.
+pub(super) fn shown(field: &Field, value: Option<&Value>) -> String {
+    match (field.r#type(), text(value)) {
+        (FieldType::Timestamp, Some(text)) => {
+            DateTime::parse_from_rfc3339(text).map_or_else(|_| text.to_owned(), |at| moment(at.with_timezone(&Utc)))
+        }
+        (FieldType::Reference, Some(name)) => id_of(name).to_owned(),
+        _ => plain_text(value),
+    }
+}
+
+/// The text that a value is, if it is one.
+pub(super) fn text(value: Option<&Value>) -> Option<&str> {
+    match &value?.kind {
+        Some(Kind::StringValue(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// A time for people, as exact as it is.
+fn moment(at: DateTime<Utc>) -> String {
+    let pattern = match (at.second(), at.nanosecond()) {
+        (0, 0) => "%Y-%m-%d %H:%M UTC",
+        (_, 0) => "%Y-%m-%d %H:%M:%S UTC",
+        _ => "%Y-%m-%d %H:%M:%S%.f UTC",
+    };
+    at.format(pattern).to_string()
+}
+
+fn plain_text(value: Option<&Value>) -> String {
     match value.and_then(|value| value.kind.as_ref()) {
         None | Some(Kind::NullValue(_)) => String::new(),
         Some(Kind::BoolValue(true)) => "yes".to_owned(),
@@ -24,7 +54,7 @@ pub(super) fn shown(value: Option<&Value>) -> String {
 pub(super) fn raw(value: Option<&Value>) -> String {
     match value.and_then(|value| value.kind.as_ref()) {
         Some(Kind::BoolValue(flag)) => flag.to_string(),
-        _ => shown(value),
+        _ => plain_text(value),
     }
 }
 
@@ -63,9 +93,9 @@ pub(super) fn parse(field: &Field, text: &str) -> Result<Value, String> {
         return Ok(null());
     }
     let kind = match field.r#type() {
-        FieldType::Bool => match trimmed {
-            "true" => Kind::BoolValue(true),
-            "false" => Kind::BoolValue(false),
+        FieldType::Bool => match trimmed.to_ascii_lowercase().as_str() {
+            "true" | "yes" => Kind::BoolValue(true),
+            "false" | "no" => Kind::BoolValue(false),
             _ => return Err("must be yes or no".to_owned()),
         },
         FieldType::Int64 => match trimmed.parse::<i64>() {
@@ -82,6 +112,11 @@ pub(super) fn parse(field: &Field, text: &str) -> Result<Value, String> {
         FieldType::Json => {
             let value: serde_json::Value =
                 serde_json::from_str(trimmed).map_err(|error| format!("must be JSON: {error}"))?;
+            if let Some(number) = rounded(trimmed) {
+                return Err(format!(
+                    "has the whole number {number}, which would be rounded: beyond 2^53 write it as a text, \"{number}\""
+                ));
+            }
             return Ok(of_json(value));
         }
         FieldType::String | FieldType::Text => Kind::StringValue(text.replace("\r\n", "\n")),
@@ -90,21 +125,85 @@ pub(super) fn parse(field: &Field, text: &str) -> Result<Value, String> {
     Ok(Value { kind: Some(kind) })
 }
 
+/// A whole number in a JSON text that would not arrive as it is: on the way numbers are 64-bit floats.
+fn rounded(json: &str) -> Option<&str> {
+    let is_number = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+    let (mut rest, mut in_text) = (json, false);
+    while let Some(c) = rest.chars().next() {
+        if in_text {
+            in_text = c != '"';
+            // What is escaped does not end the text.
+            let skip = if c == '\\' {
+                rest.chars().take(2).map(char::len_utf8).sum()
+            } else {
+                c.len_utf8()
+            };
+            rest = &rest[skip..];
+        } else if c.is_ascii_digit() || c == '-' {
+            let (number, after) = rest.split_at(rest.find(|c| !is_number(c)).unwrap_or(rest.len()));
+            let is_whole = !number.contains(['.', 'e', 'E']);
+            if is_whole
+                && !number
+                    .parse::<i64>()
+                    .is_ok_and(|number| number.unsigned_abs() <= EXACT.unsigned_abs())
+            {
+                return Some(number);
+            }
+            rest = after;
+        } else {
+            in_text = c == '"';
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    None
+}
+
 /// Browsers send a local time without an offset; ours is labelled as UTC.
 fn timestamp(text: &str) -> Result<String, String> {
-    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Ok(at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    match span(text) {
+        Some((at, until)) if until - at < TimeDelta::days(1) => Ok(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+        _ => Err("must be a time, such as 2026-11-23 09:30".to_owned()),
     }
-    [
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-    ]
-    .iter()
-    .find_map(|pattern| NaiveDateTime::parse_from_str(text, pattern).ok())
-    .map(|at| at.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
-    .ok_or_else(|| "must be a time, such as 2026-11-23T09:30:00".to_owned())
+}
+
+/// The times a text stands for, from the first to the one behind the last: a minute, a second, a whole day. Pages show times
+/// without what is zero or does not matter there, so what they show must find what they show it for.
+pub(super) fn span(text: &str) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        let at = at.with_timezone(&Utc);
+        return Some((at, at.checked_add_signed(width(at))?));
+    }
+    let text = text
+        .strip_suffix("UTC")
+        .or_else(|| text.strip_suffix('Z'))
+        .unwrap_or(text)
+        .trim_end();
+    let (at, width) = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        Ok(day) => (day.and_time(NaiveTime::MIN).and_utc(), TimeDelta::days(1)),
+        Err(_) => local(text)?,
+    };
+    Some((at, at.checked_add_signed(width)?))
+}
+
+fn local(text: &str) -> Option<(DateTime<Utc>, TimeDelta)> {
+    let read = |patterns: [&str; 2]| {
+        patterns
+            .iter()
+            .find_map(|pattern| NaiveDateTime::parse_from_str(text, pattern).ok())
+            .map(|at| at.and_utc())
+    };
+    read(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
+        .map(|at| (at, TimeDelta::minutes(1)))
+        .or_else(|| read(["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]).map(|at| (at, width(at))))
+}
+
+/// A second; a time with a fraction is meant exactly, to the microseconds that are kept.
+fn width(at: DateTime<Utc>) -> TimeDelta {
+    if at.nanosecond() == 0 {
+        TimeDelta::seconds(1)
+    } else {
+        TimeDelta::microseconds(1)
+    }
 }
 
 /// Null.
@@ -194,9 +293,46 @@ mod tests {
             (FieldType::Double, "NaN"),
             (FieldType::Bool, "maybe"),
             (FieldType::Timestamp, "yesterday"),
+            (FieldType::Timestamp, "2026-11-23"),
             (FieldType::Json, "{"),
+            (FieldType::Json, "[9007199254740993]"),
+            (FieldType::Json, r#"{"a\"": -123456789012345678901234567890}"#),
         ] {
             assert!(parse(&field(kind), text).is_err(), "{text}");
         }
+        // A text, a fraction and a power of ten are as they are; so is what fits.
+        let kept = r#"["9007199254740993", 0.1, 1e300, 9007199254740992, "\\", -5]"#;
+        assert!(parse(&field(FieldType::Json), kept).is_ok());
+    }
+
+    #[test]
+    fn what_a_page_shows_can_be_read_back() {
+        let time = |text: &str| {
+            let value = Value {
+                kind: Some(Kind::StringValue(text.to_owned())),
+            };
+            shown(&field(FieldType::Timestamp), Some(&value))
+        };
+        assert_eq!(time("2026-06-01T09:25:00Z"), "2026-06-01 09:25 UTC");
+        assert_eq!(time("2026-06-01T09:25:07+02:00"), "2026-06-01 07:25:07 UTC");
+        assert_eq!(time("2026-06-01T09:25:07.25Z"), "2026-06-01 09:25:07.250 UTC");
+        for text in [
+            "2026-06-01T09:25:00Z",
+            "2026-06-01T09:25:07Z",
+            "2026-06-01T09:25:07.250Z",
+        ] {
+            let back = parse(&field(FieldType::Timestamp), &time(text)).expect("a time");
+            assert_eq!(raw(Some(&back)), text);
+        }
+        let minutes = |text: &str| span(text).map(|(from, until)| (until - from).num_minutes());
+        assert_eq!(minutes("2026-06-01 09:25 UTC"), Some(1));
+        assert_eq!(minutes("2026-06-01"), Some(24 * 60));
+        assert_eq!(minutes("soon"), None);
+        let yes = parse(&field(FieldType::Bool), "Yes").expect("a truth");
+        assert_eq!(shown(&field(FieldType::Bool), Some(&yes)), "yes");
+        let name = Value {
+            kind: Some(Kind::StringValue("objectTypes/a/records/b".to_owned())),
+        };
+        assert_eq!(shown(&field(FieldType::Reference), Some(&name)), "b");
     }
 }
