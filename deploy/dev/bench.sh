@@ -19,6 +19,7 @@ finish() {
   exit "$rc"
 }
 
+need_rust
 "$DEV_DIR/install.sh"
 step "cargo build --release --bin tenantry-load"
 (cd "$ROOT" && umask 022 && cargo build --locked --release --bin tenantry-load)

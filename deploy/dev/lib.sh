@@ -170,6 +170,17 @@ bg_as() {
   else exec env -C "$STATE" HOME="$STATE" "$@"; fi
 }
 
+# --- Rust: the one thing that install.sh does not bring, because distributions' compilers are too old. Asked before anything else is done.
+need_rust() {
+  local want have how="install it for this user by rustup (https://rustup.rs), then open a new shell"
+  want=$(sed -n 's/^rust-version = "\([0-9.]*\)"$/\1/p' "$ROOT/Cargo.toml")
+  [ -z "${SUDO_USER:-}" ] || how="$how; under sudo the PATH is root's: run this as yourself, it says which command needs root"
+  command -v cargo >/dev/null 2>&1 || die "Rust $want or later is needed, and no cargo is in PATH: $how"
+  have=$(rustc --version 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n1) || true
+  [ -n "$have" ] || die "Rust $want or later is needed, and 'rustc --version' fails here: $how"
+  [ "$(printf '%s\n' "$want" "$have" | sort -V | head -n1)" = "$want" ] || die "Rust $want or later is needed, and this is $have: 'rustup update', or $how"
+}
+
 # --- PostgreSQL: the oldest release that has every fix we rely on, per major; the newest that fits is used.
 pg_floor() { case $1 in 15) echo 19 ;; 16) echo 15 ;; 17) echo 11 ;; 18) echo 6 ;; *) [ "$1" -gt 18 ] && echo 0 || echo 999 ;; esac; }
 pg_find() {

@@ -23,6 +23,7 @@ finish() {
   exit "$rc"
 }
 
+need_rust
 "$DEV_DIR/install.sh" --for-tests
 trap finish EXIT
 trap 'exit 130' INT TERM

@@ -21,6 +21,7 @@ if [ -e "$INST/up.done" ] && "$DEV_DIR/services.sh" status --instance "$INSTANCE
   exec "$DEV_DIR/banner.sh" again --instance "$INSTANCE"
 fi
 
+[ "$NO_BUILD" = 1 ] || need_rust
 with_lock "$@"
 "$DEV_DIR/install.sh"
 # Before a server starts: the services' ports too. A range that is half busy should not be found out after a long build.

@@ -32,6 +32,11 @@ C
   export BUILDAH_ISOLATION=chroot TMPDIR=$IMAGES/tmp
 }
 
+# Where this machine's packages come from; nothing where that cannot be told.
+distribution_mirror() {
+  sed -nE 's/^(URIs: |deb )(\[.*\] )?([a-z]+:[^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n1 || true
+}
+
 # build_image TAG CONTEXT FILE ARGS..
 build_image() {
   local tag=$1 context=$2 file=$3

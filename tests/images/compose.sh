@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# compose.sh [PORT]: the whole of deploy/compose/compose.yaml under podman-compose, with images built here; a tenant is made,
-# used and kept from another one. The servers' images are stand-ins made of the distribution's packages, because no image
-# can be pulled where this runs; the file, its order, secrets, network and read-only containers are the real ones.
+# compose.sh [PORT]: the whole of deploy/compose/compose.yaml under podman-compose, with images built here; two tenants are
+# made, used, backed up and kept from each other. The servers' images are stand-ins made of the distribution's packages,
+# because no image can be pulled where this runs; the file, its order, secrets, network and read-only containers are the real
+# ones.
 source "$(dirname "${BASH_SOURCE[0]}")/../../deploy/docker/lib.sh"
 port=${1:-8129}
 HERE=$ROOT/tests/images
@@ -18,7 +19,7 @@ servers_image() {
   buildah images -q "$base" >/dev/null 2>&1 || {
     step "stand-ins for the servers (debootstrap)"
     rm -rf "$root"
-    mirror=$(sed -nE 's/^(URIs: |deb )(\[.*\] )?([a-z]+:[^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n1 || true)
+    mirror=$(distribution_mirror)
     debootstrap --variant=minbase --include=postgresql-15,redis-server,rabbitmq-server bookworm "$root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
       die "debootstrap failed: $(tail -n 3 "$work/debootstrap.log")"
     printf 'FROM scratch\nCOPY . /\n' >"$work/Containerfile"
@@ -56,9 +57,9 @@ for try in $(seq 30); do
   [ "$try" != 30 ] || die "nobody can sign in: $(cat "$work/login")"
   sleep 1
 done
-step "a tenant is made and used"
-ctl tenants create firsthost --admin-email owner@firsthost.example -o json >"$work/made"
-ctl plans list -o name | grep -q plans/free
+step "two tenants are made, used, backed up and kept apart"
+GATEWAY=http://127.0.0.1:$port BASE_DOMAIN=localhost OPERATOR_HOST=operator.localhost OPERATOR_EMAIL=$OPERATOR_EMAIL \
+  OPERATOR_PASSWORD=$(cat "$password") sh "$ROOT/k8s/chart/files/test.sh"
 ctl services list
 step "podman-compose down"
 compose stop -t 12 >/dev/null 2>&1

@@ -78,7 +78,8 @@ for service in "${SERVICES[@]}"; do
 done
 check "tenantctl signs in and lists" client
 check "the Dockerfiles pass hadolint" "$RUN/tools/images/bin/hadolint" "$DOCKER_DIR/Dockerfile" "$ROOT/tests/images/servers/Dockerfile"
-check "compose.yaml serves a tenant" "$ROOT/tests/images/compose.sh" "$((base + 29))"
+check "the compiling stage of the Dockerfile makes every program" "$ROOT/tests/images/compile.sh"
+check "compose.yaml serves two tenants and keeps them apart" "$ROOT/tests/images/compose.sh" "$((base + 29))"
 step "sizes ($profile build, stripped)"
 for p in "${PROGRAMS[@]}"; do
   printf '%-22s %s MB\n' "$p" "$(podman image inspect -f '{{.Size}}' "localhost/$p:$IMAGE_TAG" | awk '{ printf "%.1f", $1 / 1e6 }')"
