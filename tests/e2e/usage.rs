@@ -167,13 +167,14 @@ async fn watches(world: &World, code: &str) -> u64 {
         .sum()
 }
 
-/// A stream that began well and failed says so at the end of its body: there is no head left to say it in.
+/// A stream that its caller wanted for two seconds ends with DEADLINE_EXCEEDED at the end of its body. That was asked for:
+/// it is counted as given up, by whichever protocol, and is no error. (Streams that fail: the gateway's own tests.)
 #[tokio::test]
-async fn a_stream_that_fails_in_its_body_counts_as_an_error() {
+async fn a_stream_that_its_caller_limits_is_given_up_and_no_error() {
     let world = World::load();
     let tenant = Operator::sign_in(&world).await.tenant("webend").await;
     tenant.help_desk().await;
-    let before = watches(&world, "DEADLINE_EXCEEDED").await;
+    let before = watches(&world, "CANCELLED").await;
     let url = format!("{}/tenantry.business.v1.RecordService/WatchRecords", world.gateway_url);
     let request = reqwest::Client::new()
         .post(url)
@@ -190,7 +191,7 @@ async fn a_stream_that_fails_in_its_body_counts_as_an_error() {
     let body = answer.bytes().await.expect("a body");
     let body = String::from_utf8_lossy(&body);
     assert!(body.contains("grpc-status:4"), "{body:?}");
-    assert_eq!(watches(&world, "DEADLINE_EXCEEDED").await, before + 1);
+    assert_eq!(watches(&world, "CANCELLED").await, before + 1);
     // The same over REST says so in its last line.
     let request = reqwest::Client::new()
         .get(format!("{}/v1/records:watch", world.gateway_url))
@@ -201,15 +202,24 @@ async fn a_stream_that_fails_in_its_body_counts_as_an_error() {
     assert_eq!(answer.status().as_u16(), 200);
     let body = answer.text().await.expect("a body");
     assert!(body.contains("DEADLINE_EXCEEDED"), "{body:?}");
-    eventually("the tenant's usage has both errors", || async {
+    Meters::drained(&world).await;
+    let requests = |usage: &Value| {
+        usage["total"]["requests"]
+            .as_str()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let usage = eventually("the tenant's usage has both", || async {
         let usage = tenant.rest().get("/v1/usage").await.ok();
-        if usage["total"]["errors"] == json!("2") {
-            Ok(())
-        } else {
-            Err(usage)
+        match requests(&usage) {
+            Some(2..) => Ok(usage),
+            _ => Err(usage),
         }
     })
     .await;
+    assert!(
+        usage["total"]["errors"].as_str().is_none_or(|errors| errors == "0"),
+        "{usage}"
+    );
 }
 
 #[tokio::test]
@@ -334,7 +344,7 @@ async fn series(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn ten_thousand_tenants_and_hostile_ids_stay_within_the_series_budget() {
+async fn ten_thousand_made_up_and_hostile_ids_stay_within_the_series_budget() {
     let world = World::load();
     let meters = Meters::of(&world, "gateway").await;
     let salt = SystemIds.new_v7().as_u128() & !0xffff_ffff;
@@ -375,11 +385,19 @@ async fn ten_thousand_tenants_and_hostile_ids_stay_within_the_series_budget() {
         .iter()
         .filter_map(|line| line.split("tenant=\"").nth(1)?.split('"').next())
         .collect();
-    assert!(names.len() > 50 && names.contains("other"), "{names:?}");
-    for name in names.iter().filter(|name| **name != "other") {
-        assert!(name.parse::<TenantId>().is_ok(), "{name}");
+    let nobody = TenantId::from_uuid(uuid::Uuid::nil()).to_string();
+    assert!(names.contains("other") && names.contains(nobody.as_str()), "{names:?}");
+    let ids = names
+        .iter()
+        .filter(|name| **name != "other")
+        .map(|name| name.parse::<TenantId>());
+    for id in ids {
+        let id = id.expect("an id").uuid().as_u128();
+        assert!(
+            !(salt..salt + 10_000).contains(&id),
+            "a made-up id takes a tenant's place"
+        );
     }
-    assert!(value("tenantry_tenant_error_bound") > 0.0);
 }
 
 #[tokio::test]

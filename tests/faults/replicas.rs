@@ -128,10 +128,13 @@ async fn what_one_half_writes_the_other_reads_and_what_it_revokes_the_other_refu
             .ok();
         assert_eq!(reader.rest().get(&path).await.ok()["fields"]["title"], json!(title));
     }
-    let field = json!({"fields": [{"fieldId": "later", "type": "FIELD_TYPE_INT64"}]});
+    let known = first.rest().get("/v1/objectTypes/tickets").await.ok();
+    let mut fields = known["fields"].as_array().cloned().expect("its fields");
+    fields.push(json!({"fieldId": "later", "type": "FIELD_TYPE_INT64"}));
+    let change = json!({"fields": fields});
     first
         .rest()
-        .patch("/v1/objectTypes/tickets?updateMask=fields", field)
+        .patch("/v1/objectTypes/tickets?updateMask=fields", change)
         .await
         .ok();
     let record = json!({"fields": {"title": "new field", "status": "open", "later": 7}});

@@ -210,13 +210,11 @@ impl Run {
         let found = store::object_type::fetch(&mut tx, self.claim.tenant, &self.plan.object_type).await?;
         tx.commit().await?;
         let gone = || {
-            Error::new(
-                Reason::FailedPrecondition,
-                format!(
-                    "objectTypes/{} was deleted while the import waited.",
-                    self.plan.object_type
-                ),
-            )
+            let text = format!(
+                "objectTypes/{} is not there any more: somebody deleted it, or the import came to nothing.",
+                self.plan.object_type
+            );
+            Error::new(Reason::FailedPrecondition, text)
         };
         found
             .filter(|object_type| object_type.key == self.plan.type_key)
@@ -270,11 +268,11 @@ impl Run {
     }
 }
 
-/// Ends an import, and takes back the type that was made for it where nothing was written. That comes second: a process
-/// that dies in between leaves an empty type, never an import that goes on without its type.
+/// Ends an import. The type that was made for it goes first where nothing was written: whoever sees the end may start the
+/// corrected file at once under the same name.
 async fn end(parts: &Parts, ctx: &Ctx, claim: &Claim, state: State, failure: &Failure) -> Result<()> {
     let mut tx = parts.store.begin(ctx).await?;
-    let plan = close(&mut tx, claim, state, failure).await?;
+    let plan = planned(&mut tx, claim).await?.1;
     tx.commit().await?;
     if plan.made_type
         && let Err(error) = ObjectTypes::new(parts.clone())
@@ -283,16 +281,23 @@ async fn end(parts: &Parts, ctx: &Ctx, claim: &Claim, state: State, failure: &Fa
     {
         tracing::warn!(tenant.id = %claim.tenant, object_type = plan.object_type, reason = %error.reason(), "an empty type stays");
     }
-    Ok(())
+    let mut tx = parts.store.begin(ctx).await?;
+    close(&mut tx, claim, state, failure).await?;
+    tx.commit().await
+}
+
+async fn planned(tx: &mut tenantry_db::Tx, claim: &Claim) -> Result<(Operation, Plan)> {
+    let found = operation::fetch(tx, claim.tenant, claim.operation)
+        .await?
+        .ok_or_else(Error::not_found)?;
+    let plan = serde_json::from_value(found.input.clone()).map_err(Error::internal)?;
+    Ok((found, plan))
 }
 
 /// An import that has written nothing can be started again; one that stopped between batches cannot, or rows would
 /// come twice.
-async fn close(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &Failure) -> Result<Plan> {
-    let found = operation::fetch(tx, claim.tenant, claim.operation)
-        .await?
-        .ok_or_else(Error::not_found)?;
-    let plan: Plan = serde_json::from_value(found.input).map_err(Error::internal)?;
+async fn close(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &Failure) -> Result<()> {
+    let (found, plan) = planned(tx, claim).await?;
     let batches_stay =
         plan.rows > crate::domain::import::ONE_TRANSACTION && found.step == "apply" && found.done_units > 0;
     if batches_stay {
@@ -301,8 +306,7 @@ async fn close(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &
     store::import::set_state(tx, plan.import, ImportState::Failed).await?;
     let result = serde_json::to_value(failure).map_err(Error::internal)?;
     let done = if batches_stay { found.done_units } else { 0 };
-    operation::finish(tx, claim, state, Some(done), &result, &failure.message).await?;
-    Ok(plan)
+    operation::finish(tx, claim, state, Some(done), &result, &failure.message).await
 }
 
 async fn context(contexts: &dyn Contexts, parts: &Parts, claim: &Claim, route: &Arc<TenantRoute>) -> Result<Ctx> {

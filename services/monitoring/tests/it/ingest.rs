@@ -222,3 +222,26 @@ async fn what_is_too_old_goes_and_nothing_else() {
     assert!(!world.ingest.take("gateway", &old).await.expect("still known"));
     world.end().await;
 }
+
+#[tokio::test]
+async fn ten_thousand_tenants_stay_within_the_series_budget() {
+    let world = World::new().await;
+    for n in 0..20_u64 {
+        let tenants = (1..=500).map(|tenant| u128::from(n) * 500 + tenant);
+        let deltas = tenants.map(|id| {
+            world.plans.set(tenant(id), 0);
+            delta(id, &[1, 1])
+        });
+        let report = report(n + 1, "2026-03-15T12:30:10Z", deltas.collect());
+        world.ingest.take("gateway", &report).await.expect("counts");
+    }
+    let ranking = world.series.ranking();
+    let shown: u64 = ranking.tenants.iter().map(|(_, counts)| counts.requests).sum();
+    assert_eq!(ranking.tenants.len(), 100);
+    assert_eq!(shown + ranking.other.requests, 20_000, "the total stays right");
+    assert!(ranking.error_bound > 0, "and it says how far off a tenant's can be");
+    let text = tenantry_telemetry::metrics_text();
+    let labelled = text.lines().filter(|line| line.contains("tenant=\"")).count();
+    assert!((100..=303).contains(&labelled), "{labelled} series");
+    world.end().await;
+}
