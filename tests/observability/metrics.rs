@@ -24,6 +24,7 @@ const LABELS: &[&str] = &[
     "publisher",
     "result",
     "verb",
+    "what",
     "kind",
     "service",
     "limit",
