@@ -65,7 +65,10 @@ pub async fn begin(
         ));
     }
     match row.try_get::<Option<Vec<u8>>, _>("response").map_err(map_error)? {
-        Some(response) => Ok(Start::Replay(response)),
+        Some(response) => {
+            ctx.tally().replay();
+            Ok(Start::Replay(response))
+        }
         None => Err(in_progress()),
     }
 }

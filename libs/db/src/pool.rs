@@ -20,7 +20,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Opens a transaction on a connection that only ever ran our own statements.
 pub(crate) const BEGIN: &str = "BEGIN";
-const PROBE: Duration = Duration::from_millis(500);
+/// How long the server's host may take to answer: a name server that is asked twice, or a first packet that got lost.
+const PROBE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -104,11 +105,19 @@ impl Pool {
         if Instant::now() >= until {
             return Err(late(deadline));
         }
-        self.probe().await?;
-        match tokio::time::timeout_at(until.into(), acquire).await {
-            Ok(done) => done.map_err(map_error),
-            Err(_) => Err(late(deadline)),
-        }
+        // A slow look-up of the name must not keep a caller from a connection that is ready meanwhile.
+        let probe = self.probe();
+        tokio::pin!(probe);
+        let waiting = async {
+            tokio::select! {
+                biased;
+                done = &mut acquire => done.map_err(map_error),
+                Err(away) = &mut probe => Err(away),
+            }
+        };
+        tokio::time::timeout_at(until.into(), waiting)
+            .await
+            .unwrap_or_else(|_| Err(late(deadline)))
     }
 
     /// The driver retries a refused connection until the caller's time is up; the caller should hear it at once.

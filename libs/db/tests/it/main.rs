@@ -4,6 +4,7 @@ mod context;
 mod data;
 mod linter;
 mod pgbouncer;
+mod slow_host;
 mod stolen;
 mod tls;
 mod transactions;
