@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { eventually, newTenant, ok, port, rest, run } from "./helper.js";
+import { eventually, newTenant, ok, rest, run } from "./helper.js";
 import { accessible, at, launch, open, press, signIn, tabTo, text } from "./pages_helper.js";
 
 const tenant = await newTenant("brand", "Brand Company");

@@ -105,8 +105,11 @@ export async function helpDesk(tenant: Tenant): Promise<void> {
   await ok(tenant.host, "POST", "/v1/objectTypes", { name: "objectTypes/tickets", displayName: "Tickets", fields }, tenant.token);
 }
 
+/** What is held, and how it is checked. */
+export type Check = [string, () => Promise<void>];
+
 /** Runs named checks one after the other and ends the process with their verdict. */
-export async function run(checks: [string, () => Promise<void>][]): Promise<void> {
+export async function run(checks: Check[]): Promise<void> {
   let failed = 0;
   for (const [name, check] of checks) {
     try {
