@@ -57,7 +57,9 @@ async fn an_update_needs_the_current_etag_and_is_seen_by_the_next_get() {
     let made = tenant.ticket("old").await;
     let path = format!("/v1/{}", name(&made));
     for _ in 0..3 {
-        assert_eq!(tenant.rest().get(&path).await.ok()["fields"]["title"], "old");
+        let read = tenant.rest().get(&path).await;
+        assert_eq!(made["etag"], read.header("etag"));
+        assert_eq!(read.ok()["fields"]["title"], "old");
     }
     let change = json!({"fields": {"title": "new"}, "etag": made["etag"]});
     let changed = tenant
@@ -170,7 +172,14 @@ async fn an_idempotency_key_writes_once() {
         .header("idempotency-key", "0192b0a0-0000-4000-8000-00000000000a");
     let body = json!({"fields": {"title": "once"}});
     let (one, two) = tokio::join!(keyed.post(TICKETS, body.clone()), keyed.post(TICKETS, body.clone()));
+    let mut told = [&one, &two].map(|answer| answer.header("idempotency-replayed").to_owned());
+    told.sort_unstable();
     assert_eq!(name(&one.ok()), name(&two.ok()));
+    assert_eq!(
+        told,
+        ["", "true"],
+        "the later one says that it is the first one's answer"
+    );
     keyed
         .post(TICKETS, json!({"fields": {"title": "twice"}}))
         .await

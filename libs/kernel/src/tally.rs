@@ -1,8 +1,8 @@
-//! What one request cost: printed once in its canonical log line.
+//! What one request cost, printed once in its canonical log line, and whether its answer is an earlier one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Counters of one request. Relaxed atomics: the line is printed after everything has finished.
+/// Counters of one request. Relaxed atomics: they are read after everything has finished.
 #[derive(Debug, Default)]
 pub struct Tally {
     queries: AtomicU64,
@@ -11,6 +11,7 @@ pub struct Tally {
     cache_hits: AtomicU64,
     cache_misses: AtomicU64,
     cache_errors: AtomicU64,
+    replayed: AtomicBool,
 }
 
 impl Tally {
@@ -31,6 +32,14 @@ impl Tally {
     /// The cache was away or held something unreadable.
     pub fn cache_error(&self) {
         self.cache_errors.fetch_add(1, Ordering::Relaxed);
+    }
+    /// The answer is that of an earlier call with the same idempotency key.
+    pub fn replay(&self) {
+        self.replayed.store(true, Ordering::Relaxed);
+    }
+    /// Whether the answer is that of an earlier call.
+    pub fn replayed(&self) -> bool {
+        self.replayed.load(Ordering::Relaxed)
     }
     /// SQL statements so far.
     pub fn queries(&self) -> u64 {

@@ -1,6 +1,9 @@
 //! The request stack: what happens to every request before a handler sees it. Read [`Stack::run`] from top to bottom.
 
-use crate::{Authenticate, REASON_HEADER, REQUEST_ID_HEADER, Revocations, access, handler, status_of, unimplemented};
+use crate::{
+    Authenticate, REASON_HEADER, REPLAYED_HEADER, REQUEST_ID_HEADER, Revocations, access, handler, status_of,
+    unimplemented,
+};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::{
@@ -106,6 +109,7 @@ impl Stack {
         if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
             response.headers_mut().insert(REQUEST_ID_HEADER, value);
         }
+        told_before(&mut response, &tally);
         outcome(&span, &response);
         let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
         open.account(&format!("{code:?}"), header(response.headers(), REASON_HEADER));
@@ -242,6 +246,14 @@ impl Drop for Open<'_> {
         if !self.answered {
             self.account("Cancelled", Some(Reason::Cancelled.as_str()));
         }
+    }
+}
+
+/// An earlier call's answer says so: whoever repeats a call learns that its effect is not new. A failure is never stored.
+fn told_before(response: &mut Response<Body>, tally: &Tally) {
+    if tally.replayed() && !response.headers().contains_key(REASON_HEADER) {
+        let told = HeaderValue::from_static("true");
+        response.headers_mut().insert(REPLAYED_HEADER, told);
     }
 }
 

@@ -78,28 +78,38 @@ fn expect_etag(message: &mut DynamicMessage, binding: &Binding, if_match: Option
             "must be one strong etag in double quotes, as the resource has it, or *",
         ));
     }
-    let own = message.descriptor_of().get_field_by_name("etag").is_some();
-    let BodyRule::Field(name) = &binding.body else {
-        return if own {
-            fill(message, "etag", if_match, ("If-Match", MAX_TOKEN))
-        } else {
-            Err(unconditional())
-        };
-    };
-    let target = message
-        .descriptor_of()
-        .get_field_by_name(name)
-        .ok_or_else(|| unknown(name))?;
-    match message.get_field_mut(&target).as_message_mut() {
-        Some(inner) if inner.descriptor_of().get_field_by_name("etag").is_some() => {
-            fill(inner, "etag", if_match, ("If-Match", MAX_TOKEN))
-        }
-        _ => Err(unconditional()),
+    if !conditional(binding) {
+        let text = "is not supported by this method; leave it out";
+        return Err(Error::invalid_field("If-Match", text));
     }
+    let header = ("If-Match", MAX_TOKEN);
+    let BodyRule::Field(name) = &binding.body else {
+        return fill(message, "etag", if_match, header);
+    };
+    let changed = message.get_field_by_name_mut(name).and_then(Value::as_message_mut);
+    fill(changed.ok_or_else(|| unknown(name))?, "etag", if_match, header)
 }
 
-fn unconditional() -> Error {
-    Error::invalid_field("If-Match", "is not supported by this method; leave it out")
+/// Whether a change can be made to depend on an etag: the body, or else the request, has a place for it.
+#[must_use]
+pub fn conditional(binding: &Binding) -> bool {
+    let input = binding.method.descriptor.input();
+    let holder = match &binding.body {
+        BodyRule::Field(name) => message_of(&input, name),
+        _ => Some(input),
+    };
+    !binding.method.read_only && holder.is_some_and(|kind| kind.get_field_by_name("etag").is_some())
+}
+
+/// Whether an answer that shows `response_body`, or the whole message, has an etag.
+#[must_use]
+pub fn versioned(answer: &MessageDescriptor, response_body: Option<&str>) -> bool {
+    let shown = response_body.map_or_else(|| Some(answer.clone()), |name| message_of(answer, name));
+    shown.is_some_and(|kind| kind.get_field_by_name("etag").is_some())
+}
+
+fn message_of(kind: &MessageDescriptor, field: &str) -> Option<MessageDescriptor> {
+    kind.get_field_by_name(field)?.kind().as_message().cloned()
 }
 
 fn body(kind: &MessageDescriptor, rule: &BodyRule, body: &[u8]) -> Result<DynamicMessage, Error> {
@@ -273,6 +283,19 @@ pub fn response(message: &DynamicMessage, response_body: Option<&str>) -> Result
         )
         .map_err(Error::internal)?;
     Ok(out)
+}
+
+/// The etag of what a response shows, in its double quotes: the `ETag` header (RFC 9110). `None` where it has none.
+#[must_use]
+pub fn etag(message: &DynamicMessage, response_body: Option<&str>) -> Option<String> {
+    let of = |shown: &DynamicMessage| {
+        let etag = shown.get_field_by_name("etag")?;
+        etag.as_str().filter(|etag| !etag.is_empty()).map(str::to_owned)
+    };
+    match response_body {
+        None => of(message),
+        Some(name) => message.get_field_by_name(name)?.as_message().and_then(of),
+    }
 }
 
 /// `google.protobuf.Value` knows only floats: a whole number is written without its `.0`, as every JSON client wrote it.

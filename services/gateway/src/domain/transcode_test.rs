@@ -159,6 +159,26 @@ fn if_match_becomes_the_etag_or_is_refused() {
     assert_eq!(refused.reason(), Reason::InvalidArgument);
 }
 
+#[test]
+fn the_etag_of_an_answer_is_that_of_what_it_shows() {
+    let pool = Methods::load().pool().clone();
+    let make = |kind: &str, json: Json| {
+        let kind = pool.get_message_by_name(kind).expect("a message");
+        DynamicMessage::deserialize(kind, json).expect("a message")
+    };
+    let user = make(
+        "tenantry.auth.v1.UpdateUserResponse",
+        json!({"user": {"etag": "\"3\""}}),
+    );
+    assert_eq!(etag(&user, Some("user")), Some("\"3\"".to_owned()));
+    assert_eq!(etag(&user, None), None, "the message itself has none");
+    assert!(versioned(&user.descriptor_of(), Some("user")) && !versioned(&user.descriptor_of(), None));
+    let bare = make("tenantry.auth.v1.UpdateUserResponse", json!({"user": {}}));
+    assert_eq!(etag(&bare, Some("user")), None);
+    let record = make("tenantry.business.v1.Record", json!({"etag": "\"7\""}));
+    assert_eq!(etag(&record, None), Some("\"7\"".to_owned()));
+}
+
 fn refused(http: &str, target: &str, body: &str) -> Reason {
     make(http, target, body).expect_err("must be refused").reason()
 }

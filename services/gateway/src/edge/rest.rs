@@ -27,6 +27,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost_reflect::DynamicMessage;
 use std::{sync::Arc, time::Duration};
 use tenantry_kernel::{Error, Reason, Result};
+use tenantry_server::REPLAYED_HEADER;
 use tonic::{Status, body::Body};
 
 /// A body must have arrived after this long.
@@ -154,9 +155,13 @@ impl Edge {
             Err(status) => return Ok(failed(visitor, &status)),
         };
         let message = DynamicMessage::decode(binding.method.descriptor.output(), bytes).map_err(Error::internal)?;
-        let mut response = respond::json(transcode::response(&message, binding.response_body.as_deref())?);
-        if let Some(value) = answer.headers().get("idempotency-replayed") {
-            response.headers_mut().insert("idempotency-replayed", value.clone());
+        let shown = binding.response_body.as_deref();
+        let mut response = respond::json(transcode::response(&message, shown)?);
+        if let Some(etag) = transcode::etag(&message, shown).and_then(|etag| HeaderValue::try_from(etag).ok()) {
+            response.headers_mut().insert(header::ETAG, etag);
+        }
+        if let Some(value) = answer.headers().get(REPLAYED_HEADER) {
+            response.headers_mut().insert(REPLAYED_HEADER, value.clone());
         }
         Ok(response)
     }

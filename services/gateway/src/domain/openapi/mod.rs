@@ -4,7 +4,7 @@
 mod schema;
 
 use super::table::{Binding, BodyRule, Fixed, Kind, Route, Table, Target};
-use super::transcode::MAX_KEY;
+use super::transcode::{self, MAX_KEY};
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use schema::Schemas;
 use serde_json::{Map, Value as Json, json};
@@ -92,6 +92,10 @@ fn call(schemas: &mut Schemas, route: &Route, binding: &Binding, names: &[(Strin
     if method.idempotent {
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "maxLength": MAX_KEY},
             "description": "Runs once per value within 24 hours; the same as the field request_id."}));
+    }
+    if transcode::conditional(binding) {
+        parameters.push(json!({"name": "If-Match", "in": "header", "required": false, "schema": {"type": "string"},
+            "description": "The etag that was read, in its double quotes: changes only that version. The same as the field etag."}));
     }
     let mut operation = json!({
         "operationId": format!("{}_{}_{}", method.service, tag(method), method.descriptor.name()),
@@ -188,7 +192,30 @@ fn responses(schemas: &mut Schemas, binding: &Binding) -> Json {
     } else {
         json!({"application/json": {"schema": schema}})
     };
-    json!({"200": {"description": "Done.", "content": content}, "4XX": {"$ref": "#/components/responses/Problem"}, "default": {"$ref": "#/components/responses/Problem"}})
+    let mut done = json!({"description": "Done.", "content": content});
+    let headers = response_headers(binding, &output);
+    if !headers.is_empty() {
+        done["headers"] = Json::Object(headers);
+    }
+    json!({"200": done, "4XX": {"$ref": "#/components/responses/Problem"}, "default": {"$ref": "#/components/responses/Problem"}})
+}
+
+fn response_headers(binding: &Binding, output: &MessageDescriptor) -> Map<String, Json> {
+    let mut headers = Map::new();
+    let mut say = |name: &str, text: &str| {
+        let header = json!({"schema": {"type": "string"}, "description": text});
+        headers.insert(name.to_owned(), header);
+    };
+    if !binding.method.server_streaming && transcode::versioned(output, binding.response_body.as_deref()) {
+        say("ETag", "The version of what is shown; the same as the field etag.");
+    }
+    if binding.method.idempotent {
+        say(
+            "Idempotency-Replayed",
+            "`true` if this is the answer of an earlier call with the same key.",
+        );
+    }
+    headers
 }
 
 /// Parts of pages, which are no part of the API.
