@@ -2,8 +2,16 @@
 
 use crate::{Consumer, Publisher, Topology};
 use futures::StreamExt;
-use lapin::{Channel, Connection, ConnectionProperties, Event};
-use std::{fmt, sync::Arc, time::Duration};
+use lapin::{Channel, Connection, ConnectionProperties, Event, options::QueueDeclareOptions, types::FieldTable};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 use tenantry_kernel::{Error, Result, probe};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +22,9 @@ const LAST_BACKOFF: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(15);
 /// Events tell of a loss at once; the check is for the ones that do not.
 const CHECK: Duration = Duration::from_secs(1);
+/// How often the dead letters are counted. The broker gives up messages, too, and tells nobody.
+const COUNT: Duration = Duration::from_secs(5);
+const UNKNOWN: i64 = -1;
 /// Bytes in a frame, where the URL does not say (`?frame_max=`). The client keeps two buffers of 32 frames from the first byte on:
 /// 1 MiB in all at this size, 8 MiB at the broker's own 128 KiB. Longer bodies travel in several frames.
 const FRAME_MAX: u32 = 16 * 1024;
@@ -51,10 +62,12 @@ impl Bus {
         let user = uri.authority.userinfo.username.clone();
         let (up, state) = watch::channel(None);
         let stop = CancellationToken::new();
+        let dead = Arc::new(AtomicI64::new(UNKNOWN));
         let keeper = Keeper {
             uri,
             name: service.to_owned(),
             topology: topology.clone(),
+            dead: dead.clone(),
             up,
             stop: stop.clone(),
         };
@@ -66,6 +79,9 @@ impl Bus {
             stop,
         });
         crate::trace::prepare(None);
+        if inner.topology.takes_messages() {
+            watch_dead(&inner.topology.dead_queue(), &dead, &inner.stop);
+        }
         let seen = Arc::downgrade(&inner);
         let help = "1 while a dependency is treated as away";
         probe::gauge("tenantry_circuit_open", help, &[("dependency", "broker")], move || {
@@ -142,11 +158,22 @@ impl fmt::Debug for Bus {
     }
 }
 
+/// What waits for people. Nothing is said while nobody knows.
+fn watch_dead(queue: &str, dead: &Arc<AtomicI64>, stop: &CancellationToken) {
+    let (dead, stop) = (dead.clone(), stop.clone());
+    let help = "Messages that were given up, by us or by the broker, and lie there for people";
+    probe::gauge("tenantry_dead_letters", help, &[("queue", queue)], move || {
+        let count = dead.load(Ordering::Relaxed);
+        (count != UNKNOWN && !stop.is_cancelled()).then_some(count as f64)
+    });
+}
+
 /// Owns the connection: connects, declares, watches, and starts again.
 struct Keeper {
     uri: lapin::uri::AMQPUri,
     name: String,
     topology: Topology,
+    dead: Arc<AtomicI64>,
     up: watch::Sender<Option<Arc<Connection>>>,
     stop: CancellationToken,
 }
@@ -165,6 +192,7 @@ impl Keeper {
                     backoff = FIRST_BACKOFF;
                     self.up.send_replace(Some(Arc::clone(&connection)));
                     self.watch(&connection).await;
+                    self.dead.store(UNKNOWN, Ordering::Relaxed);
                     self.up.send_replace(None);
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "no connection to the broker; trying again"),
@@ -191,7 +219,8 @@ impl Keeper {
     /// Returns when the connection is lost, or after closing it because we stop.
     async fn watch(&self, connection: &Connection) {
         let events = connection.events_listener();
-        tokio::pin!(events);
+        let counting = self.count_dead(connection);
+        tokio::pin!(events, counting);
         loop {
             if !connection.status().connected() {
                 tracing::warn!("lost the connection to the broker");
@@ -209,9 +238,32 @@ impl Keeper {
                     Some(_) => {}
                     None => tokio::time::sleep(CHECK).await,
                 },
+                never = &mut counting => match never {},
                 () = tokio::time::sleep(CHECK) => {}
             }
         }
+    }
+
+    /// Asks the broker again and again how many messages are dead. Whatever fails is asked again: the broker closes the
+    /// channel of whoever asks for a queue that somebody has deleted.
+    async fn count_dead(&self, connection: &Connection) -> Infallible {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let queue = self.topology.dead_queue();
+        while self.topology.takes_messages() {
+            if let Ok(channel) = connection.create_channel().await {
+                let ask = || channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+                while let Ok(found) = ask().await {
+                    self.dead.store(i64::from(found.message_count()), Ordering::Relaxed);
+                    tokio::time::sleep(COUNT).await;
+                }
+                self.dead.store(UNKNOWN, Ordering::Relaxed);
+            }
+            tokio::time::sleep(COUNT).await;
+        }
+        std::future::pending().await
     }
 }
 

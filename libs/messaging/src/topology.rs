@@ -154,6 +154,11 @@ impl Topology {
     pub fn dead_queue(&self) -> String {
         format!("{}.{}dead", self.service, self.scope)
     }
+    /// Whether the service has queues at all; if so, it has dead letters.
+    #[must_use]
+    pub fn takes_messages(&self) -> bool {
+        self.commands || self.replies || !self.shared.is_empty()
+    }
     /// The retry queue of `queue` whose delay is the smallest that is not shorter than `delay`, else the longest.
     pub(crate) fn retry_queue(&self, queue: &str, delay: Duration) -> String {
         let step = self
@@ -182,7 +187,7 @@ impl Topology {
                 .exchange_declare(exchange.into(), ExchangeKind::Direct, options, FieldTable::default())
                 .await?;
         }
-        if !(self.commands || self.replies) && self.shared.is_empty() {
+        if !self.takes_messages() {
             return Ok(());
         }
         let dead = [("x-max-length", AMQPValue::LongLongInt(DEAD_LIMIT))];

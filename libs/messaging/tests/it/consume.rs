@@ -1,9 +1,9 @@
 //! What a consumer sees, and what becomes of messages it cannot or will not handle.
 
-use crate::world::{World, record};
+use crate::world::{World, record, until};
 use lapin::{
     BasicProperties,
-    options::BasicPublishOptions,
+    options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions},
     types::{AMQPValue, FieldTable},
 };
 use std::time::Duration;
@@ -176,6 +176,49 @@ async fn a_failing_message_is_retried_and_then_dead_with_its_reason() {
     stop.cancel();
     task.await.unwrap();
     world.drop(SERVICES).await;
+}
+
+#[tokio::test]
+async fn what_the_broker_itself_gives_up_is_counted_until_it_is_taken() {
+    let world = World::new();
+    let (registry, business) = (world.bus("registry").await, world.bus("business").await);
+    let (commands, dead) = (business.topology().commands_queue(), business.topology().dead_queue());
+    until(async || lie_in(&dead) == Some(0.0)).await;
+    registry.publisher().publish(&world.command("business")).await.unwrap();
+    // A reader that ends each time before it has handled the message: nobody of ours buries it.
+    let (_connection, channel) = world.channel("admin").await;
+    until(async || {
+        let got = channel
+            .basic_get(commands.as_str().into(), BasicGetOptions::default())
+            .await
+            .unwrap();
+        if let Some(message) = got {
+            let again = BasicNackOptions {
+                requeue: true,
+                ..BasicNackOptions::default()
+            };
+            message.delivery.acker.nack(again).await.unwrap();
+        }
+        lie_in(&dead) == Some(1.0)
+    })
+    .await;
+    world.next(&dead).await;
+    until(async || lie_in(&dead) == Some(0.0)).await;
+    business.close().await;
+    assert_eq!(lie_in(&dead), None, "nobody knows any more");
+    world.drop(SERVICES).await;
+}
+
+/// What the metric says about a queue of dead letters.
+fn lie_in(queue: &str) -> Option<f64> {
+    let readings = tenantry_kernel::probe::read();
+    let reading = readings.into_iter().find(|one| one.name == "tenantry_dead_letters")?;
+    let labels = [("queue", queue.to_owned())];
+    reading
+        .series
+        .into_iter()
+        .find(|(of, _)| of == &labels)
+        .map(|(_, count)| count)
 }
 
 #[tokio::test]
