@@ -27,6 +27,7 @@ fn allowed(package: &str) -> Option<&'static [&'static str]> {
         "metering" => &["kernel", "api", "messaging"],
         "tenancy" => &["kernel", "api", "cache"],
         "server" => &["kernel", "api", "config", "telemetry", "crypto"],
+        "operations" => &["kernel", "api", "db", "server"],
         _ => return None,
     })
 }

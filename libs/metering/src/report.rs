@@ -169,10 +169,7 @@ fn read(delta: &TenantDelta) -> Result<Delta, Invalid> {
 }
 
 fn stamp(time: DateTime<Utc>) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.timestamp(),
-        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
-    }
+    std::time::SystemTime::from(time).into()
 }
 
 fn time(stamp: Option<&prost_types::Timestamp>) -> Option<DateTime<Utc>> {

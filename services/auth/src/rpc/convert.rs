@@ -3,16 +3,14 @@
 use crate::domain::{ApiKey, Session, User, UserState};
 use chrono::{DateTime, Duration, Utc};
 use prost_types::Timestamp;
+use std::time::SystemTime;
 use tenantry_api::{auth as proto, name_of, parse_name};
 use tenantry_crypto::Jwk;
 use tenantry_kernel::{Error, Result, Role};
 use uuid::Uuid;
 
 pub(super) fn timestamp(at: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: at.timestamp(),
-        nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(0),
-    }
+    SystemTime::from(at).into()
 }
 
 pub(super) fn duration(span: Duration) -> prost_types::Duration {

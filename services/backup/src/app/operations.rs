@@ -5,18 +5,17 @@ use super::{
     once::{self, Once},
 };
 use crate::{
-    domain::operation::{Operation, Restored, State},
-    store,
+    domain::operation::{Operation, Restored},
+    store::{self, SCHEMA},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use std::time::Duration;
 use tenantry_crypto::{Purpose, Sealer};
 use tenantry_kernel::{Ctx, Error, PrincipalKind, Result};
+use tenantry_operations::{State, lease, wait};
 use uuid::Uuid;
 
 const LIST: &str = "tenantry.backup.v1.OperationService/ListOperations";
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// The tenant's operations.
 #[derive(Clone, Debug)]
@@ -70,22 +69,8 @@ impl Operations {
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn wait(&self, ctx: &Ctx, id: Uuid, timeout: Duration) -> Result<Operation> {
-        let asked = tokio::time::Instant::now() + timeout;
-        // Leave time to answer within the caller's own deadline.
-        let until = ctx
-            .deadline()
-            .and_then(|at| at.checked_sub(Duration::from_millis(500)))
-            .map_or(asked, |at| asked.min(at.into()));
-        let mut pause = FIRST_LOOK;
-        loop {
-            let operation = self.get(ctx, id).await?;
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
-            if operation.state != State::Running || left.is_zero() {
-                return Ok(operation);
-            }
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LAST_LOOK);
-        }
+        let is_over = |operation: &Operation| operation.state != State::Running;
+        wait::until(ctx, timeout, || self.get(ctx, id), is_over).await
     }
 
     /// The link in a finished restore, for the member who asked for it and nobody else.
@@ -122,7 +107,7 @@ impl Operations {
         if once::replay::<()>(once, &mut tx, ctx).await?.is_some() {
             return Ok(());
         }
-        if !store::operation::request_cancel(&mut tx, id).await? {
+        if !lease::request_cancel(&mut tx, SCHEMA, id).await? {
             return Err(Error::not_found());
         }
         once::finish(once, &mut tx, ctx, &()).await?;

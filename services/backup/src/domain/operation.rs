@@ -3,38 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use tenantry_kernel::{Error, Kind, Reason};
+use tenantry_kernel::{Error, Reason};
+use tenantry_operations::State;
 use uuid::Uuid;
-
-/// Where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum State {
-    Running,
-    Succeeded,
-    Failed,
-    Cancelled,
-}
-
-impl State {
-    /// Column text.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-    /// From column text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-    }
-}
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,14 +196,9 @@ impl Failure {
     }
 }
 
-/// Whether trying again later can help.
+/// Whether trying again later can help. What the other services think of our sign-in passes, too.
 #[must_use]
 pub fn is_transient(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        Kind::Unavailable | Kind::DeadlineExceeded | Kind::Aborted | Kind::Internal
-    ) || matches!(
-        error.reason(),
-        Reason::Overloaded | Reason::RevocationStale | Reason::CredentialsInvalid
-    )
+    tenantry_operations::is_transient(error)
+        || matches!(error.reason(), Reason::RevocationStale | Reason::CredentialsInvalid)
 }

@@ -6,17 +6,15 @@ use super::{restore, run::Run};
 use crate::{
     domain::{
         Failure,
-        operation::{State, Target, Verb, is_transient},
+        operation::{Target, Verb, is_transient},
         policy::SHOW_FAILED,
         snapshot,
     },
-    store::{
-        self,
-        operation::{self, is_lost},
-    },
+    store::{self, SCHEMA},
 };
 use std::time::Duration;
 use tenantry_kernel::{Error, Reason, Result};
+use tenantry_operations::{State, is_lost, lease};
 
 const POLL: Duration = Duration::from_millis(300);
 /// A store or a service that is away holds up no end longer than this.
@@ -62,8 +60,8 @@ async fn finish(run: &Run, failure: Failure) -> Result<Ended> {
 /// Gives the operation back, to be tried again.
 pub(super) async fn later(run: &Run, error: &Error) -> Result<()> {
     let mut tx = run.begin().await?;
-    let delay = Duration::from_millis(500) * 2_u32.pow(run.attempt().clamp(0, 6).unsigned_abs());
-    operation::retry_later(&mut tx, &run.claim, error.public(), delay).await?;
+    let delay = lease::backoff(run.attempt());
+    lease::retry_later(&mut tx, SCHEMA, &run.claim, error.public(), delay).await?;
     tx.commit().await
 }
 
@@ -155,7 +153,7 @@ async fn close(run: &Run, failure: &Failure, shown: &Failure) -> Result<&'static
         store::snapshot::verified(&mut tx, run.operation.snapshot, &failure.message, now).await?;
     }
     let stored = serde_json::to_value(shown).map_err(Error::internal)?;
-    operation::finish(&mut tx, &run.claim, state, &stored, &shown.message).await?;
+    lease::finish(&mut tx, SCHEMA, &run.claim, (state, None), &stored, &shown.message).await?;
     tx.commit().await?;
     let counted = if unfinished.is_some() && result != "corrupt" {
         Some(result)

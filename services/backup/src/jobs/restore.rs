@@ -17,7 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tenantry_api::{
     business::{
@@ -262,13 +262,10 @@ async fn produce(run: &Run, manifest: &Manifest, sealer: &Sealer, target: Tenant
         restore_id: run.claim.operation.to_string(),
     };
     pipe.send(Message::Target(place)).await?;
-    let time = manifest.snapshot_time;
+    let time = SystemTime::from(manifest.snapshot_time);
     let header = DataHeader {
         format: manifest.data_format,
-        snapshot_time: Some(prost_types::Timestamp {
-            seconds: time.timestamp(),
-            nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
-        }),
+        snapshot_time: Some(time.into()),
     };
     pipe.send(part(Part::Header(header))).await?;
     let mut rows = Streamed {

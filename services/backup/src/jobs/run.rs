@@ -3,11 +3,8 @@
 
 use crate::{
     app::Parts,
-    domain::{
-        Operation,
-        operation::{Checkpoint, State},
-    },
-    store::operation::{self, Claim, is_lost},
+    domain::{Operation, operation::Checkpoint},
+    store::{SCHEMA, operation},
 };
 use serde::Serialize;
 use std::{
@@ -19,6 +16,7 @@ use std::{
 };
 use tenantry_db::Tx;
 use tenantry_kernel::{Ctx, Error, Reason, Result, TenantRoute};
+use tenantry_operations::{Claim, State, is_lost, lease};
 
 /// A worker that is silent this long has lost its claim.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -149,7 +147,7 @@ impl Run {
     /// Ends the operation.
     pub(super) async fn finish(&self, tx: &mut Tx, result: &impl Serialize) -> Result<()> {
         let result = serde_json::to_value(result).map_err(Error::internal)?;
-        operation::finish(tx, &self.claim, State::Succeeded, &result, "").await
+        lease::finish(tx, SCHEMA, &self.claim, (State::Succeeded, None), &result, "").await
     }
 }
 

@@ -14,18 +14,14 @@ use crate::{
         operation::{Verb, is_transient},
         snapshot::Kind,
     },
-    store::{
-        self,
-        operation::{self, Claim, is_lost},
-    },
+    store::{self, operation},
 };
 use std::{sync::Arc, time::Duration};
 use tenantry_kernel::{Error, Result, TenantStatus};
-use tokio::task::JoinSet;
+use tenantry_operations::{Claim, is_lost};
 use tokio_util::sync::CancellationToken;
 
-const POLL: Duration = Duration::from_secs(1);
-const AT_ONCE: usize = 4;
+const AT_ONCE: i64 = 4;
 /// After this many tries that got no further an error that should pass is taken for one that does not.
 const MOST_ATTEMPTS: i32 = 12;
 /// What cannot be worked on at all is looked at again after this long.
@@ -46,36 +42,18 @@ impl Worker {
 
     /// Runs until `stop`; what is cut off is taken over by the next worker.
     pub async fn run(self, stop: CancellationToken) {
-        // Dropped at the end, and with it every operation in work.
-        let mut work = JoinSet::new();
-        while !stop.is_cancelled() {
-            match self.claim(AT_ONCE.saturating_sub(work.len())).await {
-                Ok(claims) => {
-                    for claim in claims {
-                        let worker = self.clone();
-                        work.spawn(async move { worker.work(claim).await });
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(reason = %error.reason(), cause = ?std::error::Error::source(&error), "operations wait");
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.parts.work.notified() => {}
-                Some(_) = work.join_next() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
-        }
+        let claim = |free| self.claim(free);
+        let work = |claim| {
+            let worker = self.clone();
+            async move { worker.work(claim).await }
+        };
+        tenantry_operations::worker::run(AT_ONCE, &self.parts.work, stop, claim, work).await;
     }
 
-    async fn claim(&self, free: usize) -> Result<Vec<Claim>> {
-        if free == 0 {
-            return Ok(Vec::new());
-        }
+    async fn claim(&self, free: i64) -> Result<Vec<Claim>> {
         let owner = self.parts.ids.new_v7();
         let mut tx = self.parts.store.begin_system("claim_operations").await?;
-        let claims = operation::claim(&mut tx, owner, i64::try_from(free).unwrap_or(1), LEASE).await?;
+        let claims = operation::claim(&mut tx, owner, free, LEASE).await?;
         tx.commit().await?;
         Ok(claims)
     }

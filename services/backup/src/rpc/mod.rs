@@ -8,6 +8,7 @@ use crate::app::once::Once;
 use chrono::{DateTime, Utc};
 use prost::Message;
 use prost_types::Timestamp;
+use std::time::SystemTime;
 use tenantry_kernel::{Error, Result};
 use uuid::Uuid;
 
@@ -25,15 +26,9 @@ fn snapshot_name(name: &str) -> Result<Uuid> {
 
 /// `operations/backup-{id}`
 fn operation_name(name: &str) -> Result<Uuid> {
-    let shape = || Error::invalid_field("name", "must be operations/backup-{id}");
-    let ids = tenantry_api::parse_name("operations/*", name).ok_or_else(shape)?;
-    let id = ids[0].strip_prefix("backup-").and_then(|id| id.parse().ok());
-    id.ok_or_else(Error::not_found)
+    tenantry_operations::wire::id("backup", name)
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: time.timestamp(),
-        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
-    }
+    SystemTime::from(time).into()
 }

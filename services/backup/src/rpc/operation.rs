@@ -5,13 +5,11 @@ use crate::{
     app::{operations::Operations, snapshots::Snapshots},
     domain::{
         Failure, Operation,
-        operation::{Restored, State, Verb},
+        operation::{Restored, Verb},
         snapshot::name as snapshot_name,
     },
 };
-use prost::Message;
 use prost_types::Any;
-use std::time::Duration;
 use tenantry_api::{
     backup::{
         CancelOperationRequest, CancelOperationResponse, GetOperationRequest, GetOperationResponse,
@@ -19,15 +17,16 @@ use tenantry_api::{
         operation_service_server::OperationService,
     },
     common::OperationMetadata,
-    google::{longrunning, rpc},
+    google::longrunning,
 };
 use tenantry_kernel::{Ctx, Error, Kind, Result};
+use tenantry_operations::{
+    State, wait,
+    wire::{self, any},
+};
 use tenantry_server::unary;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
-
-const DEFAULT_WAIT: Duration = Duration::from_secs(10);
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// `operations/backup-{id}`
 pub(super) fn name(id: Uuid) -> String {
@@ -42,7 +41,7 @@ pub(super) fn pending(operation: &Operation) -> longrunning::Operation {
         step: operation.step.clone(),
         attempt: operation.attempt,
         last_error: operation.last_error.clone(),
-        progress_percent: percent(operation),
+        progress_percent: wire::percent(operation.state, operation.done_units, operation.total_units),
         done_units: operation.done_units,
         total_units: operation.total_units,
         create_time: Some(timestamp(operation.create_time)),
@@ -54,33 +53,6 @@ pub(super) fn pending(operation: &Operation) -> longrunning::Operation {
         done: false,
         result: None,
     }
-}
-
-fn any(name: &str, message: &impl Message) -> Any {
-    Any {
-        type_url: format!("type.googleapis.com/{name}"),
-        value: message.encode_to_vec(),
-    }
-}
-
-fn percent(operation: &Operation) -> i32 {
-    match (operation.state, operation.total_units) {
-        (State::Succeeded, _) => 100,
-        (_, total @ 1..) => {
-            i32::try_from(operation.done_units.clamp(0, total).saturating_mul(100) / total).unwrap_or(0)
-        }
-        _ => 0,
-    }
-}
-
-/// The same shape as the error of a call (AIP-193).
-fn failure(ctx: &Ctx, failure: Failure) -> rpc::Status {
-    let status = tenantry_server::status_of(&failure.error(), ctx.request_id());
-    rpc::Status::decode(status.details()).unwrap_or_else(|_| rpc::Status {
-        code: status.code().into(),
-        message: status.message().to_owned(),
-        details: Vec::new(),
-    })
 }
 
 /// See the proto.
@@ -102,10 +74,11 @@ impl OperationRpc {
         let stored = operation.result.clone().unwrap_or_default();
         shown.result = match operation.state {
             State::Running => None,
-            State::Failed | State::Cancelled => Some(longrunning::operation::Result::Error(failure(
-                ctx,
-                serde_json::from_value(stored).map_err(Error::internal)?,
-            ))),
+            State::Failed | State::Cancelled => {
+                let failure: Failure = serde_json::from_value(stored).map_err(Error::internal)?;
+                let shown = wire::failure(&failure.error(), ctx.request_id());
+                Some(longrunning::operation::Result::Error(shown))
+            }
             State::Succeeded => Some(longrunning::operation::Result::Response(
                 self.response(ctx, &operation, stored).await?,
             )),
@@ -181,16 +154,8 @@ impl OperationService for OperationRpc {
         request: Request<WaitOperationRequest>,
     ) -> Result<Response<WaitOperationResponse>, Status> {
         unary(request, async |ctx, message: WaitOperationRequest| {
-            let timeout = match message.timeout {
-                None => DEFAULT_WAIT,
-                Some(asked) => Duration::try_from(asked)
-                    .map_err(|_| Error::invalid_field("timeout", "must be 0 s to 30 s"))?
-                    .min(MAX_WAIT),
-            };
-            let found = self
-                .operations
-                .wait(&ctx, operation_name(&message.name)?, timeout)
-                .await?;
+            let (id, timeout) = (operation_name(&message.name)?, wait::timeout(message.timeout)?);
+            let found = self.operations.wait(&ctx, id, timeout).await?;
             Ok(WaitOperationResponse {
                 operation: Some(self.whole(&ctx, found).await?),
             })

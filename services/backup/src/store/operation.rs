@@ -4,30 +4,18 @@
 use super::{corrupt, json};
 use crate::domain::{
     Snapshot,
-    operation::{Checkpoint, Operation, State, Verb},
+    operation::{Checkpoint, Operation, Verb},
 };
 use serde_json::Value as Json;
 use sqlx::Row;
 use std::time::Duration;
 use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
-use tenantry_kernel::{Error, Reason, Result, TenantId};
+use tenantry_kernel::{Error, Result, TenantId};
+use tenantry_operations::{Claim, State, lease};
 use uuid::Uuid;
 
 const COLUMNS: &str = "o.id, o.verb, o.snapshot_id, o.state, o.step, o.attempt, o.last_error, o.done_units, o.total_units, \
                        o.cancel_requested, o.input, o.checkpoint, o.result, o.creator, o.create_time, o.update_time";
-
-/// A claimed operation: whoever holds `owner` may move it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Which.
-    pub operation: Uuid,
-    /// This claim; another one takes it away.
-    pub owner: Uuid,
-    /// Which try this is.
-    pub attempt: i32,
-}
 
 /// Adds a running operation.
 ///
@@ -97,17 +85,6 @@ pub async fn running(tx: &mut Tx) -> Result<i64> {
     row.try_get(0).map_err(map_error)
 }
 
-/// Asks a running operation to stop; whether it exists. One that waits for its next try is due at once.
-///
-/// # Errors
-/// As every statement.
-pub async fn request_cancel(tx: &mut Tx, id: Uuid) -> Result<bool> {
-    let sql = "UPDATE backup.operations o SET cancel_requested = o.cancel_requested OR o.state = 'running', \
-                      next_time = CASE WHEN o.lease_owner IS NULL THEN LEAST(o.next_time, pg_catalog.now()) ELSE o.next_time END \
-               WHERE o.tenant_id = $1 AND o.id = $2";
-    Ok(tx.execute(query(sql).bind(tx.tenant().uuid()).bind(id)).await? == 1)
-}
-
 /// Leases up to `limit` due operations for `lease`. A tenant's turn is its oldest running one, also while that waits for its
 /// next try: a restore never meets another one half way. Across tenants the one that is due longest comes first.
 ///
@@ -124,15 +101,7 @@ pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) 
     let rows = tx
         .fetch_all(query(sql).bind(owner).bind(limit).bind(lease.as_secs_f64()))
         .await?;
-    let decode = |row: &PgRow| {
-        Ok(Claim {
-            tenant: TenantId::from_uuid(row.try_get(0)?),
-            operation: row.try_get(1)?,
-            owner,
-            attempt: row.try_get(2)?,
-        })
-    };
-    rows.iter().map(decode).collect::<sqlx::Result<_>>().map_err(map_error)
+    lease::claims(&rows, owner)
 }
 
 /// Moves a claimed operation on and renews the lease; answers whether somebody asked it to stop.
@@ -151,10 +120,8 @@ pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i
         .bind(done)
         .bind(total)
         .bind(lease.as_secs_f64());
-    match tx.fetch_optional(advance).await? {
-        Some(row) => row.try_get(0).map_err(map_error),
-        None => Err(lost()),
-    }
+    let row = tx.fetch_optional(advance).await?.ok_or_else(lease::lost)?;
+    row.try_get(0).map_err(map_error)
 }
 
 /// Keeps what was done before the next step begins. `further`: it was never as far before, so tries are counted anew.
@@ -170,44 +137,10 @@ pub async fn checkpoint(tx: &mut Tx, claim: &Claim, checkpoint: &Checkpoint, fur
         .bind(claim.owner)
         .bind(json(checkpoint)?)
         .bind(further);
-    held(tx.execute(write).await?)
+    lease::held(tx.execute(write).await?)
 }
 
-/// Ends a claimed operation.
-///
-/// # Errors
-/// As [`advance`].
-pub async fn finish(tx: &mut Tx, claim: &Claim, state: State, result: &Json, last_error: &str) -> Result<()> {
-    let sql = "UPDATE backup.operations o SET state = $4, result = $5, last_error = $6, update_time = pg_catalog.clock_timestamp(), lease_owner = NULL \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
-    let finish = query(sql)
-        .bind(tx.tenant().uuid())
-        .bind(claim.operation)
-        .bind(claim.owner)
-        .bind(state.as_str())
-        .bind(result.clone())
-        .bind(last_error.to_owned());
-    held(tx.execute(finish).await?)
-}
-
-/// Gives a claimed operation back, due again after `delay`.
-///
-/// # Errors
-/// As [`advance`].
-pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Duration) -> Result<()> {
-    let sql = "UPDATE backup.operations o SET last_error = $4, lease_owner = NULL, update_time = pg_catalog.now(), \
-                      next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $5) \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
-    let retry = query(sql)
-        .bind(tx.tenant().uuid())
-        .bind(claim.operation)
-        .bind(claim.owner)
-        .bind(last_error.to_owned())
-        .bind(delay.as_secs_f64());
-    held(tx.execute(retry).await?)
-}
-
-/// As [`retry_later`], without counting this try: it is not the operation's fault that it cannot go on.
+/// As [`lease::retry_later`], without counting this try: it is not the operation's fault that it cannot go on.
 ///
 /// # Errors
 /// As [`advance`].
@@ -220,26 +153,7 @@ pub async fn park(tx: &mut impl Statements, claim: &Claim, delay: Duration) -> R
         .bind(claim.operation)
         .bind(claim.owner)
         .bind(delay.as_secs_f64());
-    held(tx.execute(park).await?)
-}
-
-fn held(rows: u64) -> Result<()> {
-    if rows == 1 { Ok(()) } else { Err(lost()) }
-}
-
-/// Marks the error of a lost claim: others have its reason, too.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the claim was lost")]
-struct Lost;
-
-fn lost() -> Error {
-    Error::new(Reason::Conflict, "Another worker has taken the operation over.").because(Lost)
-}
-
-/// Another worker has the operation now: there is nothing left to do or to note.
-#[must_use]
-pub fn is_lost(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Lost>)
+    lease::held(tx.execute(park).await?)
 }
 
 fn decode(row: &PgRow) -> Result<Operation> {

@@ -9,19 +9,16 @@ use tenantry_backup::{
     MIGRATOR,
     domain::{
         Operation, Policy, Snapshot,
-        operation::{Checkpoint, State, Verb},
+        operation::{Checkpoint, Verb},
         snapshot::Kind,
     },
-    store::{
-        Store,
-        operation::{self, Claim},
-        policy, retention, snapshot,
-    },
+    store::{SCHEMA, Store, operation, policy, retention, snapshot},
 };
 use tenantry_db::{PoolSettings, SystemDb, TenantDb, context, migrate, tenancy_migrator};
 use tenantry_kernel::{
     Brand, Ctx, Limits, Placement, Principal, Reason, RequestId, TenantId, TenantRoute, TenantStatus,
 };
+use tenantry_operations::{Claim, State, is_lost, lease};
 use uuid::Uuid;
 
 const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -123,16 +120,23 @@ impl Base {
     }
     async fn later(&self, claim: &Claim) {
         let mut tx = self.store.begin(&ctx(claim.tenant)).await.expect("begun");
-        operation::retry_later(&mut tx, claim, "away", Duration::from_secs(60))
+        lease::retry_later(&mut tx, SCHEMA, claim, "away", Duration::from_secs(60))
             .await
             .expect("ours");
         tx.commit().await.expect("committed");
     }
     async fn finish(&self, claim: &Claim) {
         let mut tx = self.store.begin(&ctx(claim.tenant)).await.expect("begun");
-        operation::finish(&mut tx, claim, State::Succeeded, &serde_json::json!({}), "")
-            .await
-            .expect("ours");
+        lease::finish(
+            &mut tx,
+            SCHEMA,
+            claim,
+            (State::Succeeded, None),
+            &serde_json::json!({}),
+            "",
+        )
+        .await
+        .expect("ours");
         tx.commit().await.expect("committed");
     }
     async fn policy(&self, tenant: TenantId, next: DateTime<Utc>) {
@@ -260,7 +264,7 @@ async fn tries_are_counted_until_an_operation_gets_further_than_ever() {
         operation::checkpoint(&mut tx, &claim, &checkpoint, further)
             .await
             .expect("ours");
-        operation::retry_later(&mut tx, &claim, "away", Duration::ZERO)
+        lease::retry_later(&mut tx, SCHEMA, &claim, "away", Duration::ZERO)
             .await
             .expect("ours");
         tx.commit().await.expect("committed");
@@ -277,7 +281,7 @@ async fn tries_are_counted_until_an_operation_gets_further_than_ever() {
         operation::checkpoint(&mut tx, &claim, &checkpoint, further)
             .await
             .expect("ours");
-        operation::retry_later(&mut tx, &claim, "away", Duration::ZERO)
+        lease::retry_later(&mut tx, SCHEMA, &claim, "away", Duration::ZERO)
             .await
             .expect("ours");
         tx.commit().await.expect("committed");
@@ -291,7 +295,7 @@ async fn tries_are_counted_until_an_operation_gets_further_than_ever() {
         let lost = operation::park(&mut tx, &claim, Duration::ZERO)
             .await
             .expect_err("given back");
-        assert!(operation::is_lost(&lost));
+        assert!(is_lost(&lost));
         tx.commit().await.expect("committed");
     }
     base.drop().await;
@@ -306,7 +310,11 @@ async fn who_cancels_does_not_wait_for_the_next_try() {
     base.later(&claim).await;
     assert_eq!(base.claim(1).await, []);
     let mut tx = base.store.begin(&ctx(a)).await.expect("begun");
-    assert!(operation::request_cancel(&mut tx, operation.id).await.expect("asked"));
+    assert!(
+        lease::request_cancel(&mut tx, SCHEMA, operation.id)
+            .await
+            .expect("asked")
+    );
     tx.commit().await.expect("committed");
     assert_eq!(base.claim(1).await.len(), 1);
     base.drop().await;

@@ -12,12 +12,13 @@ use crate::{
         cell::Dialect,
         import::{self, Column, Import, ImportState, Plan},
         object_type::{self},
-        operation::{Operation, State},
+        operation::Operation,
     },
     store,
 };
 use tenantry_db::Statements;
 use tenantry_kernel::{Ctx, Error, Reason, Result, Role};
+use tenantry_operations::State;
 use tokio::sync::Notify;
 use uuid::Uuid;
 

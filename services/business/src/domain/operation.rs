@@ -4,38 +4,9 @@ use super::import::RowError;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use tenantry_kernel::{Error, Kind, Reason};
+use tenantry_kernel::{Error, Reason};
+use tenantry_operations::State;
 use uuid::Uuid;
-
-/// Where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum State {
-    Running,
-    Succeeded,
-    Failed,
-    Cancelled,
-}
-
-impl State {
-    /// Column text.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-    /// From column text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-    }
-}
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,13 +81,4 @@ impl Failure {
             rows,
         }
     }
-}
-
-/// Whether trying again later can help.
-#[must_use]
-pub fn is_transient(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        Kind::Unavailable | Kind::DeadlineExceeded | Kind::Aborted | Kind::Internal
-    ) || error.reason() == Reason::Overloaded
 }

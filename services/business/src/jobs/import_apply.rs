@@ -12,17 +12,17 @@ use crate::{
         ObjectType, Value,
         change::ChangeKind,
         import::{BATCH, ImportState, ONE_TRANSACTION, Outcome},
-        operation::State,
         value::micros,
     },
     store::{
-        self, change, operation,
+        self, SCHEMA, change, operation,
         record::{NewRecord, Stamp},
         usage,
     },
 };
 use tenantry_db::Tx;
 use tenantry_kernel::{Error, Reason, Result, within_limit};
+use tenantry_operations::{State, lease};
 
 /// How applying ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl Run {
             one_transaction,
         })
         .map_err(Error::internal)?;
-        operation::finish(tx, &self.claim, State::Succeeded, Some(written), &outcome, "").await?;
+        lease::finish(tx, SCHEMA, &self.claim, (State::Succeeded, Some(written)), &outcome, "").await?;
         let (kind, subject) = (events::IMPORT_FINISHED, format!("imports/{}", self.plan.import));
         events::emit_for(&self.parts, tx, self.claim.tenant, None, kind, subject).await
     }

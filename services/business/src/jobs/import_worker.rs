@@ -7,25 +7,22 @@ use crate::{
     domain::{
         ObjectType,
         import::{ImportState, Plan, RowError},
-        operation::{Failure, Operation, State, is_transient},
+        operation::{Failure, Operation},
     },
-    store::{
-        self,
-        operation::{self, Claim},
-    },
+    store::{self, SCHEMA, operation},
 };
 use std::{sync::Arc, time::Duration};
 use tenantry_kernel::{
     Ctx, Error, Principal, Reason, RequestId, Resolve, Result, TenantRoute, TenantStatus, within_limit,
 };
+use tenantry_operations::{Claim, State, is_lost, is_transient, lease};
 use tenantry_server::Faults;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A worker that is silent this long has lost its claim.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
-const POLL: Duration = Duration::from_secs(1);
-const AT_ONCE: usize = 3;
+const AT_ONCE: i64 = 3;
 /// After this many tries of one step an error that should pass is taken for one that does not.
 const MOST_ATTEMPTS: i32 = 20;
 
@@ -60,27 +57,12 @@ impl Worker {
 
     /// Runs until `stop`; what is cut off is taken over by the next worker.
     pub async fn run(self, stop: CancellationToken) {
-        // Dropped at the end, and with it every import in work.
-        let mut work = JoinSet::new();
-        while !stop.is_cancelled() {
-            match self.claim(AT_ONCE.saturating_sub(work.len())).await {
-                Ok(claims) => {
-                    for claim in claims {
-                        let worker = self.clone();
-                        work.spawn(async move { worker.work(claim).await });
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(reason = %error.reason(), cause = ?std::error::Error::source(&error), "imports wait");
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.wake.notified() => {}
-                Some(_) = work.join_next() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
-        }
+        let claim = |free| self.claim(free);
+        let work = |claim| {
+            let worker = self.clone();
+            async move { worker.work(claim).await }
+        };
+        tenantry_operations::worker::run(AT_ONCE, &self.wake, stop, claim, work).await;
     }
 
     /// Claims what is due and runs it; how many were claimed.
@@ -93,13 +75,10 @@ impl Worker {
         Ok(claims.len())
     }
 
-    async fn claim(&self, free: usize) -> Result<Vec<Claim>> {
-        if free == 0 {
-            return Ok(Vec::new());
-        }
+    async fn claim(&self, free: i64) -> Result<Vec<Claim>> {
         let owner = self.parts.ids.new_v7();
         let mut tx = self.parts.store.begin_system("claim_imports").await?;
-        let claims = operation::claim(&mut tx, owner, i64::try_from(free).unwrap_or(1), LEASE).await?;
+        let claims = operation::claim(&mut tx, owner, free, LEASE).await?;
         tx.commit().await?;
         Ok(claims)
     }
@@ -109,7 +88,7 @@ impl Worker {
         let outcome = self.import(claim).await;
         let Err(error) = outcome else { return };
         let (tenant, operation) = (claim.tenant, claim.operation);
-        if error.reason() == Reason::Conflict && std::error::Error::source(&error).is_none() {
+        if is_lost(&error) {
             tracing::info!(tenant.id = %tenant, %operation, "another worker has this import now");
             return;
         }
@@ -150,8 +129,8 @@ impl Worker {
         let ctx = context(&*self.contexts, &self.parts, &claim, &route).await?;
         if is_transient(error) && claim.attempt < MOST_ATTEMPTS {
             let mut tx = self.parts.store.begin(&ctx).await?;
-            let delay = Duration::from_millis(500) * 2_u32.pow(claim.attempt.clamp(0, 6).unsigned_abs());
-            operation::retry_later(&mut tx, &claim, error.public(), delay).await?;
+            let delay = lease::backoff(claim.attempt);
+            lease::retry_later(&mut tx, SCHEMA, &claim, error.public(), delay).await?;
             return tx.commit().await;
         }
         end(&self.parts, &ctx, &claim, State::Failed, &Failure::of(error)).await
@@ -306,7 +285,7 @@ async fn close(tx: &mut tenantry_db::Tx, claim: &Claim, state: State, failure: &
     store::import::set_state(tx, plan.import, ImportState::Failed).await?;
     let result = serde_json::to_value(failure).map_err(Error::internal)?;
     let done = if batches_stay { found.done_units } else { 0 };
-    operation::finish(tx, claim, state, Some(done), &result, &failure.message).await
+    lease::finish(tx, SCHEMA, claim, (state, Some(done)), &result, &failure.message).await
 }
 
 async fn context(contexts: &dyn Contexts, parts: &Parts, claim: &Claim, route: &Arc<TenantRoute>) -> Result<Ctx> {

@@ -8,14 +8,12 @@ use crate::domain::{
 };
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
+use std::time::SystemTime;
 use tenantry_api::business as pb;
 use tenantry_kernel::{Error, Result};
 
 pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: time.timestamp(),
-        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
-    }
+    SystemTime::from(time).into()
 }
 
 pub(super) fn record(record: Record) -> pb::Record {

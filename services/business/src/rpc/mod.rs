@@ -50,8 +50,5 @@ fn import_name(name: &str) -> Result<Uuid> {
 
 /// `operations/business-{id}`
 fn operation_name(name: &str) -> Result<Uuid> {
-    let shape = || Error::invalid_field("name", "must be operations/business-{id}");
-    let ids = tenantry_api::parse_name("operations/*", name).ok_or_else(shape)?;
-    let id = ids[0].strip_prefix("business-").and_then(|id| id.parse().ok());
-    id.ok_or_else(Error::not_found)
+    tenantry_operations::wire::id("business", name)
 }

@@ -5,12 +5,9 @@ use crate::{
     app::operations::Operations,
     domain::{
         import::Outcome,
-        operation::{Failure, Operation, State},
+        operation::{Failure, Operation},
     },
 };
-use prost::Message;
-use prost_types::Any;
-use std::time::Duration;
 use tenantry_api::{
     business::{
         CancelOperationRequest, CancelOperationResponse, GetOperationRequest, GetOperationResponse, ImportResult,
@@ -21,12 +18,13 @@ use tenantry_api::{
     google::{longrunning, rpc},
 };
 use tenantry_kernel::{Ctx, Error, Reason, Result};
+use tenantry_operations::{
+    State, wait,
+    wire::{self, any},
+};
 use tenantry_server::unary;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
-
-const DEFAULT_WAIT: Duration = Duration::from_secs(10);
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// `operations/business-{id}`
 pub(super) fn name(id: Uuid) -> String {
@@ -40,7 +38,7 @@ pub(super) fn operation(ctx: &Ctx, operation: Operation) -> Result<longrunning::
         step: operation.step,
         attempt: operation.attempt,
         last_error: operation.last_error,
-        progress_percent: percent(operation.state, operation.done_units, operation.total_units),
+        progress_percent: wire::percent(operation.state, operation.done_units, operation.total_units),
         done_units: operation.done_units,
         total_units: operation.total_units,
         create_time: Some(timestamp(operation.create_time)),
@@ -73,21 +71,6 @@ pub(super) fn operation(ctx: &Ctx, operation: Operation) -> Result<longrunning::
     })
 }
 
-fn any(name: &str, message: &impl Message) -> Any {
-    Any {
-        type_url: format!("type.googleapis.com/{name}"),
-        value: message.encode_to_vec(),
-    }
-}
-
-fn percent(state: State, done: i64, total: i64) -> i32 {
-    match (state, total) {
-        (State::Succeeded, _) => 100,
-        (_, 1..) => i32::try_from((done.clamp(0, total) * 100) / total).unwrap_or(0),
-        _ => 0,
-    }
-}
-
 /// The same shape as the error of a call (AIP-193).
 fn failure(ctx: &Ctx, failure: Failure) -> rpc::Status {
     let reason = Reason::parse(&failure.reason).unwrap_or(Reason::Internal);
@@ -104,12 +87,7 @@ fn failure(ctx: &Ctx, failure: Failure) -> rpc::Status {
                 },
             )
         });
-    let status = tenantry_server::status_of(&error, ctx.request_id());
-    rpc::Status::decode(status.details()).unwrap_or_else(|_| rpc::Status {
-        code: status.code().into(),
-        message: status.message().to_owned(),
-        details: Vec::new(),
-    })
+    wire::failure(&error, ctx.request_id())
 }
 
 /// See the proto.
@@ -167,16 +145,8 @@ impl OperationService for OperationRpc {
         request: Request<WaitOperationRequest>,
     ) -> Result<Response<WaitOperationResponse>, Status> {
         unary(request, async |ctx, message: WaitOperationRequest| {
-            let timeout = match message.timeout {
-                None => DEFAULT_WAIT,
-                Some(asked) => Duration::try_from(asked)
-                    .map_err(|_| Error::invalid_field("timeout", "must be 0 s to 30 s"))?
-                    .min(MAX_WAIT),
-            };
-            let found = self
-                .operations
-                .wait(&ctx, operation_name(&message.name)?, timeout)
-                .await?;
+            let (id, timeout) = (operation_name(&message.name)?, wait::timeout(message.timeout)?);
+            let found = self.operations.wait(&ctx, id, timeout).await?;
             Ok(WaitOperationResponse {
                 operation: Some(operation(&ctx, found)?),
             })

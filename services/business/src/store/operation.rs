@@ -1,29 +1,16 @@
 //! Operations: made by requests, claimed by workers over all tenants, moved on inside the tenant's own transactions.
 
 use super::corrupt;
-use crate::domain::operation::{Operation, State};
-use serde_json::Value as Json;
+use crate::domain::operation::Operation;
 use sqlx::Row;
 use std::time::Duration;
 use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
-use tenantry_kernel::{Error, Reason, Result, TenantId};
+use tenantry_kernel::{Result, TenantId};
+use tenantry_operations::{Claim, State, lease};
 use uuid::Uuid;
 
 const COLUMNS: &str = "o.id, o.verb, o.target, o.state, o.step, o.attempt, o.last_error, o.done_units, o.total_units, \
                        o.cancel_requested, o.input, o.result, o.creator, o.create_time, o.update_time";
-
-/// A claimed operation: whoever holds `owner` may move it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Which.
-    pub operation: Uuid,
-    /// This claim; another one takes it away.
-    pub owner: Uuid,
-    /// Which try this is.
-    pub attempt: i32,
-}
 
 /// Adds a running operation.
 ///
@@ -70,15 +57,6 @@ pub async fn list(tx: &mut Tx, before: Option<Uuid>, limit: i64) -> Result<Vec<O
     rows.iter().map(decode).collect()
 }
 
-/// Asks a running operation to stop; whether it exists.
-///
-/// # Errors
-/// As every statement.
-pub async fn request_cancel(tx: &mut Tx, id: Uuid) -> Result<bool> {
-    let sql = "UPDATE business.operations o SET cancel_requested = o.cancel_requested OR o.state = 'running' WHERE o.tenant_id = $1 AND o.id = $2";
-    Ok(tx.execute(query(sql).bind(tx.tenant().uuid()).bind(id)).await? == 1)
-}
-
 /// Leases up to `limit` due operations, at most one a tenant, for `lease`.
 ///
 /// # Errors
@@ -93,15 +71,7 @@ pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) 
     let rows = tx
         .fetch_all(query(sql).bind(owner).bind(limit).bind(lease.as_secs_f64()))
         .await?;
-    let decode = |row: &PgRow| {
-        Ok(Claim {
-            tenant: TenantId::from_uuid(row.try_get(0)?),
-            operation: row.try_get(1)?,
-            owner,
-            attempt: row.try_get(2)?,
-        })
-    };
-    rows.iter().map(decode).collect::<sqlx::Result<_>>().map_err(map_error)
+    lease::claims(&rows, owner)
 }
 
 /// Moves a claimed operation on and renews the lease; answers whether somebody asked it to stop.
@@ -121,60 +91,8 @@ pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i
         .bind(done)
         .bind(total)
         .bind(lease.as_secs_f64());
-    match tx.fetch_optional(advance).await? {
-        Some(row) => row.try_get(0).map_err(map_error),
-        None => Err(lost()),
-    }
-}
-
-/// Ends a claimed operation.
-///
-/// # Errors
-/// As [`advance`].
-pub async fn finish(
-    tx: &mut Tx,
-    claim: &Claim,
-    state: State,
-    done: Option<i64>,
-    result: &Json,
-    last_error: &str,
-) -> Result<()> {
-    let sql = "UPDATE business.operations o SET state = $4, result = $5, last_error = $6, done_units = COALESCE($7, o.done_units), \
-                      update_time = pg_catalog.clock_timestamp(), lease_owner = NULL \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
-    let finish = query(sql)
-        .bind(tx.tenant().uuid())
-        .bind(claim.operation)
-        .bind(claim.owner)
-        .bind(state.as_str())
-        .bind(result.clone())
-        .bind(last_error.to_owned())
-        .bind(done);
-    if tx.execute(finish).await? == 1 {
-        Ok(())
-    } else {
-        Err(lost())
-    }
-}
-
-/// Gives a claimed operation back, due again after `delay`.
-///
-/// # Errors
-/// As [`advance`].
-pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Duration) -> Result<()> {
-    let sql = "UPDATE business.operations o SET last_error = $4, update_time = pg_catalog.now(), next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $5) \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
-    let retry = query(sql)
-        .bind(tx.tenant().uuid())
-        .bind(claim.operation)
-        .bind(claim.owner)
-        .bind(last_error.to_owned())
-        .bind(delay.as_secs_f64());
-    if tx.execute(retry).await? == 1 {
-        Ok(())
-    } else {
-        Err(lost())
-    }
+    let row = tx.fetch_optional(advance).await?.ok_or_else(lease::lost)?;
+    row.try_get(0).map_err(map_error)
 }
 
 /// Takes running operations from whoever has them: the data they were working on is replaced. The next worker finds out.
@@ -184,10 +102,6 @@ pub async fn retry_later(tx: &mut Tx, claim: &Claim, last_error: &str, delay: Du
 pub async fn release(tx: &mut SystemTx, tenant: TenantId) -> Result<()> {
     let sql = "UPDATE business.operations o SET lease_owner = NULL, next_time = pg_catalog.now() WHERE o.tenant_id = $1 AND o.state = 'running'";
     tx.execute(query(sql).bind(tenant.uuid())).await.map(|_| ())
-}
-
-fn lost() -> Error {
-    Error::new(Reason::Conflict, "Another worker has taken the operation over.")
 }
 
 fn decode(row: &PgRow) -> Result<Operation> {

@@ -10,10 +10,11 @@ use tenantry_business::{
         Field, FieldType,
         cell::Dialect,
         import::{Column, Import, ImportState},
-        operation::{Operation, State},
+        operation::Operation,
     },
 };
 use tenantry_kernel::{Ctx, Reason, Result};
+use tenantry_operations::State;
 
 pub(crate) async fn upload(world: &World, ctx: &Ctx, text: &[u8]) -> Result<Import> {
     let mut upload = world.imports.upload(ctx, "file.csv").await?;

@@ -5,8 +5,9 @@ use crate::{
     world::{World, count, map, run},
 };
 use serde_json::json;
-use tenantry_business::domain::{import::ImportState, operation::State};
+use tenantry_business::domain::import::ImportState;
 use tenantry_kernel::Reason;
+use tenantry_operations::State;
 
 const WRONG: &[u8] = b"name,amount\na,1\nb,x\n";
 

@@ -8,15 +8,13 @@ use crate::domain::{
 };
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
+use std::time::SystemTime;
 use tenantry_api::monitoring as proto;
 use tenantry_kernel::{Error, Result};
 
 /// The wire form of a time.
 pub(super) fn stamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: time.timestamp(),
-        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
-    }
+    SystemTime::from(time).into()
 }
 
 /// A time of a request.

@@ -5,19 +5,10 @@ use crate::{
     domain::{Operation, Step, operation},
     store::{self, Store},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tenantry_crypto::{Purpose, Sealer, TenantKeys};
 use tenantry_kernel::{Ctx, Error, OperationId, Result, Role, TenantId};
-
-/// How often a waiting call looks: the operation may finish in another replica.
-const LOOK: Duration = Duration::from_millis(150);
-/// Waiting ends this long before the caller's deadline, so that an answer arrives.
-const MARGIN: Duration = Duration::from_millis(300);
-/// Longest wait.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+use tenantry_operations::wait;
 
 /// See the module.
 #[derive(Clone)]
@@ -62,18 +53,8 @@ impl OperationApp {
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn wait(&self, ctx: &Ctx, id: OperationId, timeout: Duration) -> Result<Operation> {
-        let own = Instant::now() + timeout.min(MAX_WAIT);
-        let end = ctx
-            .deadline()
-            .and_then(|at| at.checked_sub(MARGIN))
-            .map_or(own, |at| at.min(own));
-        loop {
-            let operation = self.get(ctx, id).await?;
-            if operation.saga.is_done() || Instant::now() + LOOK >= end {
-                return Ok(operation);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        let is_over = |operation: &Operation| operation.saga.is_done();
+        wait::until(ctx, timeout, || self.get(ctx, id), is_over).await
     }
 
     /// An onboarding that this very service has asked for, with its one-time invite token once it is over. Those of

@@ -5,23 +5,18 @@ use crate::domain::{
     etag,
 };
 use chrono::{DateTime, Utc};
-use prost::Message;
-use prost_types::{Any, FieldMask, Timestamp};
-use std::collections::BTreeSet;
+use prost_types::{FieldMask, Timestamp};
+use std::{collections::BTreeSet, time::SystemTime};
 use tenantry_api::{
     common::OperationMetadata,
-    google::{
-        longrunning::{self, operation::Result as Outcome},
-        rpc,
-    },
+    google::longrunning::{self, operation::Result as Outcome},
     name_of, parse_name, registry as proto,
 };
 use tenantry_kernel::{Error, Limits, OperationId, Placement, Reason, RequestId, Result, ThemeMode};
-use tenantry_server::status_of;
+use tenantry_operations::wire::{self, any};
 
 /// Prefix of our operation ids; the gateway routes by it (decision 23).
 const OPERATION: &str = "registry-";
-const TYPE_URL: &str = "type.googleapis.com";
 
 /// Makes links that people open.
 #[derive(Clone, Debug)]
@@ -73,13 +68,7 @@ pub(super) fn tenant_domain_name(name: &str) -> Result<(TenantName, String)> {
 
 /// `operations/registry-{id}`
 pub(super) fn operation_name(name: &str) -> Result<OperationId> {
-    let segments = parse_name("operations/*", name).ok_or_else(|| bad_name("name", "operations/registry-{id}"))?;
-    // Another service's operation does not exist here.
-    let id = segments
-        .first()
-        .and_then(|id| id.strip_prefix(OPERATION))
-        .and_then(|id| id.parse().ok());
-    id.ok_or_else(Error::not_found)
+    wire::id("registry", name).map(OperationId::from_uuid)
 }
 
 fn bad_name(field: &str, shape: &str) -> Error {
@@ -113,10 +102,7 @@ pub(super) fn masked(mask: Option<FieldMask>, known: &[(&'static str, bool)]) ->
 }
 
 fn time(at: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: at.timestamp(),
-        nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(0),
-    }
+    SystemTime::from(at).into()
 }
 
 /// A tenant.
@@ -287,8 +273,7 @@ fn outcome(operation: &Operation, invite: Option<&str>, links: &Links, request_i
         let error = Error::new(reason, text)
             .meta("step", failure.step.as_str())
             .meta("cause", failure.reason.as_str());
-        let status = rpc::Status::decode(status_of(&error, request_id).details()).unwrap_or_default();
-        return Some(Outcome::Error(status));
+        return Some(Outcome::Error(wire::failure(&error, request_id)));
     }
     let tenant = operation.response.as_ref().map(tenant);
     Some(Outcome::Response(match operation.saga.verb {
@@ -320,13 +305,6 @@ fn sentence(text: &str) -> String {
         text.to_owned()
     } else {
         format!("{text}.")
-    }
-}
-
-fn any<M: Message>(name: &str, message: &M) -> Any {
-    Any {
-        type_url: format!("{TYPE_URL}/{name}"),
-        value: message.encode_to_vec(),
     }
 }
 

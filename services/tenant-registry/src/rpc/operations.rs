@@ -5,7 +5,6 @@ use crate::{
     app::{OperationApp, Query},
     domain::Operation,
 };
-use std::time::Duration;
 use tenantry_api::{
     google::longrunning,
     registry::{
@@ -13,12 +12,12 @@ use tenantry_api::{
         WaitOperationResponse, operation_service_server::OperationService,
     },
 };
-use tenantry_kernel::{Ctx, Error, Result as KernelResult};
+use tenantry_kernel::{Ctx, Result as KernelResult};
+use tenantry_operations::wait;
 use tenantry_server::unary;
 use tonic::{Request, Response, Status};
 
 const LIST: &str = "tenantry.registry.v1.OperationService/ListOperations";
-const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct OperationRpc {
@@ -90,16 +89,9 @@ impl OperationService for OperationRpc {
         request: Request<WaitOperationRequest>,
     ) -> Result<Response<WaitOperationResponse>, Status> {
         unary(request, async |ctx: Ctx, message: WaitOperationRequest| {
-            let timeout = match message.timeout {
-                None => DEFAULT_WAIT,
-                Some(asked) => {
-                    Duration::try_from(asked).map_err(|_| Error::invalid_field("timeout", "must not be negative"))?
-                }
-            };
-            let operation = self
-                .operations
-                .wait(&ctx, convert::operation_name(&message.name)?, timeout)
-                .await?;
+            let id = convert::operation_name(&message.name)?;
+            let timeout = wait::timeout(message.timeout)?;
+            let operation = self.operations.wait(&ctx, id, timeout).await?;
             Ok(WaitOperationResponse {
                 operation: self.whole(&ctx, &operation).await?,
             })
