@@ -38,12 +38,15 @@ const COLUMNS: &[Column] = &[
 pub(crate) enum TenantsCommand {
     /// Tenants in order of their slug
     #[command(
-        after_help = "Examples:\n  tenantctl tenants list --limit 20\n  tenantctl -o json tenants list --prefix ac --show-deleted"
+        after_help = "Examples:\n  tenantctl tenants list --limit 20\n  tenantctl tenants list --search müller\n  tenantctl -o json tenants list --prefix ac --show-deleted"
     )]
     List {
         /// Only slugs that begin with this
         #[arg(long, value_name = "TEXT")]
         prefix: Option<String>,
+        /// Only where the slug or the name contains this, in upper or lower case
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
         /// Also the deleted ones
         #[arg(long)]
         show_deleted: bool,
@@ -157,9 +160,10 @@ pub(crate) async fn run(globals: &Globals, command: TenantsCommand) -> Result<()
     let (operation, wait) = match command {
         TenantsCommand::List {
             prefix,
+            search,
             show_deleted,
             limit,
-        } => return list(&session, prefix, show_deleted, limit).await,
+        } => return list(&session, (prefix, search), show_deleted, limit).await,
         TenantsCommand::Get { name } => return session.get(&TENANTS, &name).await,
         TenantsCommand::Create(args) => create(api, args).await?,
         TenantsCommand::Update {
@@ -191,10 +195,16 @@ pub(crate) async fn run(globals: &Globals, command: TenantsCommand) -> Result<()
     operations::finish(session.output, api, operation, &wait).await
 }
 
-async fn list(session: &Session, prefix: Option<String>, show_deleted: bool, limit: Limit) -> Result<(), Failure> {
+async fn list(
+    session: &Session,
+    (prefix, search): (Option<String>, Option<String>),
+    show_deleted: bool,
+    limit: Limit,
+) -> Result<(), Failure> {
     let deleted = if show_deleted { "true" } else { "" };
     let query = [
         ("slugPrefix", prefix.unwrap_or_default()),
+        ("query", search.unwrap_or_default()),
         ("showDeleted", deleted.to_owned()),
     ];
     session.list(&TENANTS, &query, limit).await

@@ -21,7 +21,7 @@ pub use plans::{PlanApp, PlanChange};
 pub use routes::{Change, PAGE, Routes, Watch};
 pub use sagas::{Reply, ReplyOutcome, SagaSettings, Sagas};
 pub use tenantry_crypto::paging::{Page, Pager, Query};
-pub use tenants::{NewTenant, TenantApp, TenantChange, TenantSettings};
+pub use tenants::{NewTenant, TenantApp, TenantChange, TenantFilter, TenantSettings};
 
 /// Now, to the microsecond that PostgreSQL keeps: an answer given before and after storing it says the same.
 fn now(clock: &dyn tenantry_kernel::Clock) -> chrono::DateTime<chrono::Utc> {

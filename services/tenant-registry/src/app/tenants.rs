@@ -52,6 +52,20 @@ pub struct TenantChange {
     pub etag: String,
 }
 
+/// Longest text that is looked for, in characters.
+const MOST_TEXT: usize = 100;
+
+/// TenantFilter tenants a list names.
+#[derive(Clone, Debug, Default)]
+pub struct TenantFilter {
+    /// Also deleted and purging ones.
+    pub show_deleted: bool,
+    /// Only slugs that begin with this.
+    pub slug_prefix: String,
+    /// Only where the slug or the display name contains this, in any case.
+    pub text: String,
+}
+
 /// See the module.
 #[derive(Clone)]
 pub struct TenantApp {
@@ -205,9 +219,13 @@ impl TenantApp {
         ctx: &Ctx,
         method: &'static str,
         query: &Query,
-        show_deleted: bool,
-        prefix: String,
+        which: &TenantFilter,
     ) -> Result<Page<Tenant>> {
+        let TenantFilter {
+            show_deleted,
+            slug_prefix: prefix,
+            text,
+        } = which;
         if prefix.len() > 40
             || !prefix
                 .bytes()
@@ -218,13 +236,18 @@ impl TenantApp {
                 "must be at most 40 characters of a-z, 0-9 and '-'",
             ));
         }
-        let slice = self
-            .pager
-            .open(ctx, method, &[&[u8::from(show_deleted)], prefix.as_bytes()], query)
-            .await?;
+        if text.chars().count() > MOST_TEXT {
+            return Err(Error::invalid_field(
+                "query",
+                format!("must be at most {MOST_TEXT} characters"),
+            ));
+        }
+        let bound: &[&[u8]] = &[&[u8::from(*show_deleted)], prefix.as_bytes(), text.as_bytes()];
+        let slice = self.pager.open(ctx, method, bound, query).await?;
         let filter = ListFilter {
-            show_deleted,
-            prefix,
+            show_deleted: *show_deleted,
+            prefix: prefix.clone(),
+            text: text.clone(),
             after: slice.after.clone(),
         };
         let mut tx = self.store.begin_system(ctx).await?;

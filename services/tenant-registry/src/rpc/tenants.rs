@@ -5,7 +5,7 @@ use super::{
     once,
 };
 use crate::{
-    app::{NewTenant, Query, TenantApp, TenantChange},
+    app::{NewTenant, Query, TenantApp, TenantChange, TenantFilter},
     domain::{Input, Operation},
 };
 use tenantry_api::google::longrunning;
@@ -102,10 +102,12 @@ impl TenantService for TenantRpc {
                 page_size: message.page_size,
                 page_token: message.page_token,
             };
-            let page = self
-                .tenants
-                .list(&ctx, LIST, &query, message.show_deleted, message.slug_prefix)
-                .await?;
+            let which = TenantFilter {
+                show_deleted: message.show_deleted,
+                slug_prefix: message.slug_prefix,
+                text: message.query.trim().to_owned(),
+            };
+            let page = self.tenants.list(&ctx, LIST, &query, &which).await?;
             Ok(ListTenantsResponse {
                 tenants: page.items.iter().map(convert::tenant).collect(),
                 next_page_token: page.next,

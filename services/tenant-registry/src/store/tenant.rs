@@ -23,6 +23,8 @@ pub struct ListFilter {
     pub show_deleted: bool,
     /// Only slugs that start with this.
     pub prefix: String,
+    /// Only where the slug or the display name contains this, in any case.
+    pub text: String,
     /// Only slugs after this one.
     pub after: String,
 }
@@ -90,9 +92,12 @@ async fn fetch(tx: &mut SystemTx, name: &TenantName, lock: &str) -> Result<Tenan
 /// As every statement.
 pub async fn tenant_list(tx: &mut SystemTx, filter: &ListFilter, limit: i64) -> Result<Vec<Tenant>> {
     let which = if filter.show_deleted { CUSTOMER } else { LISTED };
-    // A range instead of LIKE: it uses the index whatever the planner knows about the parameter.
+    // A range instead of LIKE: it uses the index whatever the planner knows about the parameter. A text is looked for in
+    // every name on the way: some milliseconds among ten thousand.
     let sql = format!(
-        "SELECT {COLUMNS} FROM registry.tenants WHERE {which} AND slug > $1 AND slug >= $2 AND ($3 = '' OR slug < $3) ORDER BY slug LIMIT $4"
+        "SELECT {COLUMNS} FROM registry.tenants WHERE {which} AND slug > $1 AND slug >= $2 AND ($3 = '' OR slug < $3) \
+         AND ($5 = '' OR pg_catalog.strpos(slug, pg_catalog.lower($5)) > 0 \
+                      OR pg_catalog.strpos(pg_catalog.lower(display_name), pg_catalog.lower($5)) > 0) ORDER BY slug LIMIT $4"
     );
     // '~' sorts after every character a slug can have.
     let end = if filter.prefix.is_empty() {
@@ -106,7 +111,8 @@ pub async fn tenant_list(tx: &mut SystemTx, filter: &ListFilter, limit: i64) -> 
                 .bind(&filter.after)
                 .bind(&filter.prefix)
                 .bind(end)
-                .bind(limit),
+                .bind(limit)
+                .bind(&filter.text),
         )
         .await?;
     rows.iter().map(decode).collect()

@@ -13,7 +13,7 @@ use tenantry_api::events::{SagaCommand, SagaReply, StepDone, StepFailed, saga_re
 use tenantry_kernel::{Clock, SystemClock};
 use tenantry_messaging::{Bus, Message, Outcome, Relay};
 use tenantry_registry::{
-    app::{Outbox, Reply, ReplyOutcome},
+    app::{Outbox, Reply, ReplyOutcome, TenantFilter},
     jobs,
 };
 use tenantry_testkit::eventually;
@@ -124,9 +124,13 @@ async fn onboarding_and_its_undoing_travel_over_the_broker() {
         .await;
         assert_eq!(over.saga.succeeded(), operation.slug != "unlucky");
     }
+    let all = TenantFilter {
+        show_deleted: true,
+        ..TenantFilter::default()
+    };
     let all = world
         .tenants
-        .list(&operator(), "test/List", &Default::default(), true, String::new())
+        .list(&operator(), "test/List", &Default::default(), &all)
         .await
         .expect("a list");
     assert_eq!(

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use std::sync::Arc;
 use tenantry_kernel::{Reason, TenantRoute};
 use tenantry_registry::{
-    app::Query,
+    app::{Query, TenantFilter},
     store::{self, ListFilter},
 };
 
@@ -17,6 +17,22 @@ const FILL: &str =
            CASE WHEN n % 3 = 0 THEN 'deleted' ELSE 'active' END, 'schema', 'default', n + 10
       FROM generate_series(1, 10000) n;
     ANALYZE registry.tenants";
+
+fn deleted(slug_prefix: &str) -> TenantFilter {
+    TenantFilter {
+        show_deleted: true,
+        slug_prefix: slug_prefix.to_owned(),
+        text: String::new(),
+    }
+}
+
+/// Where somebody looks for `text`.
+fn found(text: &str) -> TenantFilter {
+    TenantFilter {
+        text: text.to_owned(),
+        ..TenantFilter::default()
+    }
+}
 
 #[tokio::test]
 async fn ten_thousand_tenants_page_by_index() {
@@ -31,7 +47,7 @@ async fn ten_thousand_tenants_page_by_index() {
     loop {
         let page = world
             .tenants
-            .list(&operator(), METHOD, &query, false, String::new())
+            .list(&operator(), METHOD, &query, &TenantFilter::default())
             .await
             .unwrap();
         assert!(page.items.len() <= 500);
@@ -45,7 +61,7 @@ async fn ten_thousand_tenants_page_by_index() {
     assert!(slugs.is_sorted() && slugs.iter().all(|slug| slug != "operator"));
     let all = world
         .tenants
-        .list(&operator(), METHOD, &Query::default(), true, "tenant-0999".into())
+        .list(&operator(), METHOD, &Query::default(), &deleted("tenant-0999"))
         .await
         .unwrap();
     assert_eq!(all.items.len(), 10);
@@ -94,7 +110,7 @@ async fn a_page_token_is_of_use_to_its_caller_and_query_only() {
     };
     let page = world
         .tenants
-        .list(&operator(), METHOD, &first, false, String::new())
+        .list(&operator(), METHOD, &first, &TenantFilter::default())
         .await
         .unwrap();
     let next = Query {
@@ -104,24 +120,24 @@ async fn a_page_token_is_of_use_to_its_caller_and_query_only() {
     assert!(
         world
             .tenants
-            .list(&operator(), METHOD, &next, false, String::new())
+            .list(&operator(), METHOD, &next, &TenantFilter::default())
             .await
             .is_ok()
     );
     let mut refused = vec![
         world
             .tenants
-            .list(&operator(), METHOD, &next, true, String::new())
+            .list(&operator(), METHOD, &next, &deleted(""))
             .await
             .unwrap_err(),
         world
             .tenants
-            .list(&operator(), "test/Other", &next, false, String::new())
+            .list(&operator(), "test/Other", &next, &TenantFilter::default())
             .await
             .unwrap_err(),
         world
             .tenants
-            .list(&operator(), METHOD, &next, false, "tenant".into())
+            .list(&operator(), METHOD, &next, &found("tenant"))
             .await
             .unwrap_err(),
     ];
@@ -130,7 +146,7 @@ async fn a_page_token_is_of_use_to_its_caller_and_query_only() {
     refused.push(
         world
             .tenants
-            .list(&call(Arc::new(route), None), METHOD, &next, false, String::new())
+            .list(&call(Arc::new(route), None), METHOD, &next, &TenantFilter::default())
             .await
             .unwrap_err(),
     );
@@ -144,9 +160,36 @@ async fn a_page_token_is_of_use_to_its_caller_and_query_only() {
     };
     let error = world
         .tenants
-        .list(&operator(), METHOD, &negative, false, String::new())
+        .list(&operator(), METHOD, &negative, &TenantFilter::default())
         .await
         .unwrap_err();
     assert_eq!(error.reason(), Reason::InvalidArgument);
+    world.drop().await;
+}
+
+#[tokio::test]
+async fn a_tenant_is_found_by_a_part_of_its_name_or_slug() {
+    let world = World::new().await;
+    run(&mut world.connect("postgres").await, FILL).await;
+    let names = "UPDATE registry.tenants SET display_name = 'Müller & 50% _Söhne' WHERE slug = 'tenant-05000'";
+    run(&mut world.connect("postgres").await, names).await;
+    let slugs = async |text: &str| {
+        let page = world
+            .tenants
+            .list(&operator(), METHOD, &Query::default(), &found(text))
+            .await;
+        let page = page.unwrap();
+        page.items.into_iter().map(|tenant| tenant.slug).collect::<Vec<_>>()
+    };
+    for text in ["Müller", "MÜLLER", "söhne", "50% _S", "tenant-05000", "TENANT-05000"] {
+        assert_eq!(slugs(text).await, ["tenant-05000"], "{text}");
+    }
+    assert_eq!(slugs("Tenant 4000").await, ["tenant-04000"], "the others are not it");
+    assert!(slugs("%").await == ["tenant-05000"] && slugs("nobody").await.is_empty());
+    let long = world
+        .tenants
+        .list(&operator(), METHOD, &Query::default(), &found(&"x".repeat(101)))
+        .await;
+    assert_eq!(long.unwrap_err().reason(), Reason::InvalidArgument);
     world.drop().await;
 }

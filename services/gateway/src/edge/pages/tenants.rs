@@ -54,7 +54,7 @@ struct TenantsPage<'a> {
     chrome: Chrome,
     trouble: Option<Trouble>,
     tenants: Vec<Row>,
-    prefix: &'a str,
+    query: &'a str,
     deleted: bool,
     first: String,
     next: String,
@@ -63,12 +63,13 @@ struct TenantsPage<'a> {
 }
 
 pub(super) async fn list(console: &Console) -> Outcome {
-    let (prefix, deleted) = (console.parameter("prefix").trim(), console.parameter("deleted") == "1");
+    let (query, deleted) = (console.parameter("query").trim(), console.parameter("deleted") == "1");
     let question = ListTenantsRequest {
         page_size: 50,
         page_token: console.parameter("page").to_owned(),
         show_deleted: deleted,
-        slug_prefix: prefix.to_owned(),
+        query: query.to_owned(),
+        ..ListTenantsRequest::default()
     };
     let answer: Result<ListTenantsResponse, Status> = console.ask(&format!("{SERVICE}ListTenants"), &question).await;
     let (answer, trouble) = match answer {
@@ -81,12 +82,12 @@ pub(super) async fn list(console: &Console) -> Outcome {
     };
     let at = |page: &str| {
         let deleted = if deleted { "1" } else { "" };
-        address("/", &[("prefix", prefix), ("deleted", deleted), ("page", page)])
+        address("/", &[("query", query), ("deleted", deleted), ("page", page)])
     };
     let page = TenantsPage {
         chrome: console.chrome(),
         tenants: answer.tenants.iter().map(Row::of).collect(),
-        prefix,
+        query,
         deleted,
         first: at(""),
         next: at(&answer.next_page_token),
@@ -339,9 +340,9 @@ pub(super) fn sample_list(text: &str) -> String {
         chrome: Chrome::saying(text),
         trouble: Some(Trouble::saying(text)),
         tenants: vec![sample_row(text)],
-        prefix: text,
+        query: text,
         deleted: true,
-        first: address("/", &[("prefix", text)]),
+        first: address("/", &[("query", text)]),
         next: String::new(),
         is_first: false,
         may_create: true,
