@@ -42,6 +42,5 @@ pub const SERVICE_HEADER: &str = "x-tenantry-service";
 pub const SERVICE_SECRET_HEADER: &str = "x-tenantry-service-secret";
 /// The request id, in requests, responses and logs.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
-/// `true` on the answer of a call that an earlier one with the same idempotency key had made already
-/// (draft-ietf-httpapi-idempotency-key-header).
+/// `true` on an answer that was stored with its idempotency key by an earlier call, or by an earlier try within the service.
 pub const REPLAYED_HEADER: &str = "idempotency-replayed";

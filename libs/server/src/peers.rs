@@ -163,7 +163,7 @@ impl Peers {
     pub fn keys(&self) -> Arc<dyn TenantKeys> {
         self.0.keys.clone()
     }
-    /// Forgets a tenant's keys and tokens (it was deleted, or its keys were rotated).
+    /// Forgets a tenant's keys (it was deleted, or they were rotated). Tokens and database contexts end by themselves within a minute.
     pub fn forget(&self, tenant: TenantId) {
         self.0.keys.forget(tenant);
     }

@@ -70,10 +70,14 @@ pub fn status_of(error: &Error, request_id: &RequestId) -> Status {
 #[must_use]
 pub fn error_of(status: &Status) -> Error {
     let details = status.get_error_details();
-    let reason = details
-        .error_info()
-        .and_then(|info| Reason::parse(&info.reason))
-        .unwrap_or_else(|| fallback(status.code()));
+    let told = details.error_info().and_then(|info| Reason::parse(&info.reason));
+    let reason = told.unwrap_or_else(|| {
+        if was_cut_off(status) {
+            Reason::Unavailable
+        } else {
+            fallback(status.code())
+        }
+    });
     let mut error = match reason {
         Reason::Internal => Error::internal(status.clone()),
         Reason::Unavailable => Error::unavailable(status.clone()),
@@ -90,6 +94,12 @@ pub fn error_of(status: &Status) -> Error {
         error = error.retry_after(Duration::min(delay, Duration::from_secs(3600)));
     }
     error
+}
+
+/// No peer has said this: the connection broke under the call, and what the library makes of that depends on the moment. A
+/// status that was received has no source.
+fn was_cut_off(status: &Status) -> bool {
+    matches!(status.code(), Code::Unknown | Code::Internal) && std::error::Error::source(status).is_some()
 }
 
 const fn fallback(code: Code) -> Reason {
