@@ -20,8 +20,6 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Opens a transaction on a connection that only ever ran our own statements.
 pub(crate) const BEGIN: &str = "BEGIN";
-/// How long the server's host may take to answer: a name server that is asked twice, or a first packet that got lost.
-const PROBE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -105,19 +103,27 @@ impl Pool {
         if Instant::now() >= until {
             return Err(late(deadline));
         }
-        // A slow look-up of the name must not keep a caller from a connection that is ready meanwhile.
-        let probe = self.probe();
+        // Silence is no answer: a slow look-up of the name must not keep a caller from a connection that is ready meanwhile.
+        let (probe, mut silent) = (self.probe(), true);
         tokio::pin!(probe);
         let waiting = async {
             tokio::select! {
                 biased;
-                done = &mut acquire => done.map_err(map_error),
-                Err(away) = &mut probe => Err(away),
+                done = &mut acquire => return done.map_err(map_error),
+                answer = &mut probe => {
+                    answer?;
+                    silent = false;
+                }
             }
+            acquire.await.map_err(map_error)
         };
-        tokio::time::timeout_at(until.into(), waiting)
-            .await
-            .unwrap_or_else(|_| Err(late(deadline)))
+        match tokio::time::timeout_at(until.into(), waiting).await {
+            Ok(done) => done,
+            Err(_) if silent && deadline.is_none_or(|at| Instant::now() < at) => {
+                Err(Error::unavailable("no answer from the database host"))
+            }
+            Err(_) => Err(late(deadline)),
+        }
     }
 
     /// The driver retries a refused connection until the caller's time is up; the caller should hear it at once.
@@ -126,11 +132,8 @@ impl Pool {
         if host.starts_with('/') {
             return Ok(());
         }
-        match tokio::time::timeout(PROBE, tokio::net::TcpStream::connect((host.as_str(), *port))).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Error::unavailable(error)),
-            Err(_) => Err(Error::unavailable("no answer from the database host")),
-        }
+        let reached = tokio::net::TcpStream::connect((host.as_str(), *port)).await;
+        reached.map(drop).map_err(Error::unavailable)
     }
 
     pub(crate) async fn close(&self) {
