@@ -55,7 +55,7 @@ pub struct TenantChange {
 /// Longest text that is looked for, in characters.
 const MOST_TEXT: usize = 100;
 
-/// TenantFilter tenants a list names.
+/// Which tenants a list names.
 #[derive(Clone, Debug, Default)]
 pub struct TenantFilter {
     /// Also deleted and purging ones.
@@ -236,10 +236,10 @@ impl TenantApp {
                 "must be at most 40 characters of a-z, 0-9 and '-'",
             ));
         }
-        if text.chars().count() > MOST_TEXT {
+        if text.chars().count() > MOST_TEXT || text.chars().any(char::is_control) {
             return Err(Error::invalid_field(
                 "query",
-                format!("must be at most {MOST_TEXT} characters"),
+                format!("must be at most {MOST_TEXT} characters without control characters"),
             ));
         }
         let bound: &[&[u8]] = &[&[u8::from(*show_deleted)], prefix.as_bytes(), text.as_bytes()];
