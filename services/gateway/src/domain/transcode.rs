@@ -90,12 +90,14 @@ fn expect_etag(message: &mut DynamicMessage, binding: &Binding, if_match: Option
     fill(changed.ok_or_else(|| unknown(name))?, "etag", if_match, header)
 }
 
-/// Whether a change can be made to depend on an etag: the body, or else the request, has a place for it.
+/// Whether a change can be made to depend on an etag: the request has a place for it, or the resource that it updates. What
+/// is only created has no version yet.
 #[must_use]
 pub fn conditional(binding: &Binding) -> bool {
     let input = binding.method.descriptor.input();
+    let updates = input.get_field_by_name("update_mask").is_some();
     let holder = match &binding.body {
-        BodyRule::Field(name) => message_of(&input, name),
+        BodyRule::Field(name) => message_of(&input, name).filter(|_| updates),
         _ => Some(input),
     };
     !binding.method.read_only && holder.is_some_and(|kind| kind.get_field_by_name("etag").is_some())

@@ -155,8 +155,15 @@ fn if_match_becomes_the_etag_or_is_refused() {
         assert_eq!(refused.reason(), Reason::InvalidArgument, "{weak}");
     }
     // A method without an etag would ignore the condition and lose somebody's update.
-    let refused = if_match("POST", "/v1/auth:signOut", "\"7\"").expect_err("it has none");
-    assert_eq!(refused.reason(), Reason::InvalidArgument);
+    for (http, without) in [
+        ("POST", "/v1/auth:signOut"),
+        ("POST", "/v1/objectTypes/t/records"),
+        ("POST", "/v1/users"),
+        ("POST", "/v1/tenants"),
+    ] {
+        let refused = if_match(http, without, "\"7\"").expect_err(without);
+        assert_eq!(refused.reason(), Reason::InvalidArgument, "{without}");
+    }
 }
 
 #[test]
