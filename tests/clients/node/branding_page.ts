@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { eventually, newTenant, ok, rest, run } from "./helper.js";
-import { accessible, at, launch, open, press, signIn, tabTo, text } from "./pages_helper.js";
+import { accessible, at, launch, open, press, pressByKey, signIn, tabTo, text } from "./pages_helper.js";
 
 const tenant = await newTenant("brand", "Brand Company");
 const PASSWORD = "correct horse battery staple 9";
@@ -48,8 +48,7 @@ await run([
       assert.match(await text(page), /not published/);
       assert.ok(!(await theme()).includes("#b3261e"), "a draft is not shown to anybody");
       await accessible(page, "branding-draft");
-      await tabTo(page, 'form[action="/branding/publish"] button');
-      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      await pressByKey(page, 'form[action="/branding/publish"] button');
       assert.match(await text(page), /Published\./);
       await wears("#b3261e");
       await go("/branding");
@@ -111,7 +110,7 @@ await run([
     async () => {
       await go("/branding");
       assert.equal(await page.locator("tbody tr:has(form)").count(), 1);
-      await press(page, 'form[action="/branding/rollback"] button');
+      await pressByKey(page, 'form[action="/branding/rollback"] button');
       assert.match(await text(page), /published again/);
       await wears("#b3261e");
       assert.match(await text(page), /you/, "the history names who published");

@@ -38,5 +38,5 @@ export const seen = { viewer: "", ticket: "", importPath: "", snapshotPath: "", 
 
 /** Follows an operation's page until it says how it ended; the script reloads it by itself. */
 export async function finished(on: Page): Promise<void> {
-  await on.waitForFunction(() => /\b(Done|Failed)\b/.test(document.querySelector("section[aria-labelledby=operation] label")?.textContent ?? ""), undefined, { timeout: 60_000 });
+  await on.waitForFunction(() => /\b(Done|Failed|Stopped)\b/.test(document.querySelector("section[aria-labelledby=operation] label")?.textContent ?? ""), undefined, { timeout: 60_000 });
 }

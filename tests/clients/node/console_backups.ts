@@ -1,8 +1,8 @@
 // Snapshots, restores in place and into a new organisation, and the operations behind them.
 import assert from "node:assert/strict";
-import { api, browser, complaints, finished, go, guest, page, PASSWORD, path, seen, tenant } from "./console.js";
+import { api, browser, complaints, finished, go, guest, page, PASSWORD, path, seen, tenant, url } from "./console.js";
 import { type Check, eventually, port, rest } from "./helper.js";
-import { accessible, at, open, press, signIn, text } from "./pages_helper.js";
+import { accessible, at, open, press, pressByKey, signIn, text } from "./pages_helper.js";
 
 export const backups: Check[] = [
   [
@@ -11,7 +11,7 @@ export const backups: Check[] = [
       await go("/backups");
       await accessible(page, "console-backups-empty");
       await page.fill("#description", "before the fair");
-      await press(page, 'main form[action="/backups"] button[type="submit"]');
+      await pressByKey(page, 'main form[action="/backups"] button[type="submit"]');
       seen.operationPath = path();
       assert.match(seen.operationPath, /^\/operations\/backup-/);
       await finished(page);
@@ -30,7 +30,7 @@ export const backups: Check[] = [
       await press(page, 'form[aria-labelledby="in-place"] button');
       assert.match(await text(page), /nothing was replaced/);
       await page.fill("#confirm", tenant.slug);
-      await press(page, 'form[aria-labelledby="in-place"] button');
+      await pressByKey(page, 'form[aria-labelledby="in-place"] button');
       await finished(page);
       assert.match(await text(page), /is as in the snapshot/);
       await go(seen.ticket);
@@ -70,6 +70,27 @@ export const backups: Check[] = [
       assert.match(await text(page), /policy is saved/);
       await go("/");
       assert.match(await text(page), /Work in the background/);
+    },
+  ],
+  [
+    "a snapshot is deleted after a question, and what was done with it can still be read",
+    async () => {
+      await go(seen.snapshotPath);
+      await press(page, 'main a:text-is("Delete")');
+      assert.match(await text(page), /The snapshot of .+ UTC and its .+ records cannot be restored any more\./);
+      await accessible(page, "console-snapshot-delete");
+      await press(page, 'main a:text-is("Back")');
+      assert.equal(path(), seen.snapshotPath, "nothing was deleted yet");
+      await press(page, 'main a:text-is("Delete")');
+      await pressByKey(page, "main form button.danger");
+      assert.equal(path(), "/backups");
+      assert.match(await text(page), /Deleted\./);
+      await eventually("the snapshot is gone", async () => ((await page.goto(url(seen.snapshotPath)))?.status() === 404 ? true : undefined));
+      await go(`${seen.snapshotPath}/restore`, 404);
+      await go("/backups");
+      assert.equal(await page.locator(`[aria-label="Snapshots"] a[href="${seen.snapshotPath}"]`).count(), 0);
+      await go(seen.operationPath);
+      assert.match(await text(page), /Done/);
     },
   ],
 ];

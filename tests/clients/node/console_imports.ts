@@ -1,8 +1,8 @@
-// Files that become records: what was understood, how far it is, what was wrong.
+// Files that become records: what was understood, how far it is, what was wrong, how it is stopped.
 import assert from "node:assert/strict";
 import { api, finished, go, page, path, seen, START } from "./console.js";
 import type { Check } from "./helper.js";
-import { accessible, press, text } from "./pages_helper.js";
+import { accessible, press, pressByKey, text } from "./pages_helper.js";
 
 export const imports: Check[] = [
   [
@@ -18,7 +18,7 @@ export const imports: Check[] = [
       assert.match(await text(page), /whole number/);
       assert.equal(await page.inputValue("#new_type"), "big_list");
       await accessible(page, "console-import-uploaded");
-      await press(page, START);
+      await pressByKey(page, START);
       await accessible(page, "console-import-running");
       await finished(page);
       assert.match(await text(page), /Done/);
@@ -76,6 +76,32 @@ export const imports: Check[] = [
       assert.match(body, /Failed/);
       assert.match(body, /line 3|\b3\b/, body);
       await accessible(page, "console-import-failed");
+    },
+  ],
+  [
+    "an import that is asked to stop does, and says what it wrote",
+    async () => {
+      // Every row is checked before one is written: with so many that alone takes longer than two presses.
+      const rows = 400_000;
+      await go("/imports");
+      const numbers = Array.from({ length: rows }, (_, n) => n);
+      await page.setInputFiles("#file", { name: "Stopped.csv", mimeType: "text/csv", buffer: Buffer.from(`amount\n${numbers.join("\n")}\n`) });
+      await press(page, 'main form button[type="submit"]');
+      assert.equal(await page.inputValue("#new_type"), "stopped");
+      await press(page, START);
+      await page.click('form[action$="/cancel"] button');
+      await press(page, "dialog button.danger");
+      assert.match(path(), /^\/operations\/business-/);
+      assert.match(await text(page), /Asked to stop\./);
+      await finished(page);
+      assert.match(await text(page), /Stopped[^]*The import was stopped/);
+      await accessible(page, "console-import-stopped");
+      const { metadata } = await api("GET", `/v1${path()}`);
+      const written = Number(metadata.doneUnits ?? 0);
+      const said = ((await page.textContent("[data-said]")) ?? "").replaceAll("\u202f", "");
+      assert.ok(said.endsWith(`, ${written} of ${rows}`), said);
+      // The type that was made for the rows went with them, unless a batch was finished.
+      await go("/types/stopped/records", written > 0 ? 200 : 404);
     },
   ],
 ];

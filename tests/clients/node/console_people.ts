@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { go, guest, page, PASSWORD, path, seen, tenant, url } from "./console.js";
 import { type Check, eventually, rest } from "./helper.js";
-import { accessible, press, signIn, text } from "./pages_helper.js";
+import { accessible, press, pressByKey, signIn, text } from "./pages_helper.js";
 
 export const people: Check[] = [
   [
@@ -13,7 +13,7 @@ export const people: Check[] = [
       await page.fill("#email", seen.viewer);
       await page.fill("#name", "Vera <i>Viewer</i>");
       await page.selectOption("#new-role", "viewer");
-      await press(page, 'main form button[type="submit"]');
+      await pressByKey(page, 'main form button[type="submit"]');
       const link = await page.inputValue("#secret");
       assert.ok(!page.url().includes("token"), "no secret in the address");
       await page.click("button[data-copy]");
@@ -69,7 +69,7 @@ export const people: Check[] = [
       assert.match(await text(page), /at least one/, "a key without scopes is refused");
       await page.fill("#name", "robot");
       await page.check('input[value="records.read"]');
-      await press(page, 'main form button[type="submit"]');
+      await pressByKey(page, 'main form button[type="submit"]');
       const secret = await page.inputValue("#secret");
       await accessible(page, "console-key-made");
       const list = () => rest(tenant.host, "GET", "/v1/objectTypes/tickets/records", undefined, secret);

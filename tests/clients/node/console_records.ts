@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { api, go, page, path, seen } from "./console.js";
 import type { Check } from "./helper.js";
-import { accessible, press, text } from "./pages_helper.js";
+import { accessible, press, pressByKey, text } from "./pages_helper.js";
 
 export const records: Check[] = [
   [
@@ -165,6 +165,30 @@ export const records: Check[] = [
       await page.fill('[id="f.title"]', "Refers still");
       await press(page, 'main form button[type="submit"]');
       assert.match(await text(page), /Saved\./, "an untouched reference is not sent");
+    },
+  ],
+  [
+    "a record is deleted after a question that names it, and not while somebody else has changed it",
+    async () => {
+      const { name } = await api("POST", "/v1/objectTypes/tickets/records", { fields: { title: "Never mind", status: "open" } });
+      const at = `/${name.replace("objectTypes/", "types/")}`;
+      await go(at);
+      await press(page, 'main a:text-is("Delete")');
+      assert.equal(path(), `${at}/delete`);
+      assert.match(await text(page), /“Never mind” is removed\. Only a backup brings it back\./);
+      await accessible(page, "console-record-delete");
+      await api("PATCH", `/v1/${name}?updateMask=fields.priority`, { fields: { priority: 1 } });
+      await press(page, "main form button.danger");
+      assert.match(await text(page), /ETAG_MISMATCH/);
+      await accessible(page, "console-record-delete-refused");
+      await press(page, 'main a:text-is("Back")');
+      assert.equal(await page.inputValue('[id="f.priority"]'), "1", "it is still there");
+      await press(page, 'main a:text-is("Delete")');
+      await pressByKey(page, "main form button.danger");
+      assert.equal(path(), "/types/tickets/records");
+      assert.match(await text(page), /Deleted\./);
+      assert.equal(await page.locator('tbody tr:has-text("Never mind")').count(), 0);
+      await go(at, 404);
     },
   ],
 ];

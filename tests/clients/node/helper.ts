@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import type { LookupFunction } from "node:net";
 
-const world = JSON.parse(readFileSync(process.env.TENANTRY_WORLD ?? "", "utf8"));
+/** The running instance, as it describes itself. */
+export const world = JSON.parse(readFileSync(process.env.TENANTRY_WORLD ?? "", "utf8"));
 export const port: number = world.ports.gateway;
 const PASSWORD = "correct horse battery staple 7";
 

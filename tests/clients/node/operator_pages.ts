@@ -1,33 +1,13 @@
 // The operators' pages in headless Chromium: every page, a tenant made by keyboard alone and watched until it is served,
 // the same without script, locking and deleting behind a typed slug, what a viewer sees, and no accessibility violation.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
-import { eventually, ok, port, rest, run } from "./helper.js";
-import { accessible, at, launch, open, press, signIn, tabTo, text } from "./pages_helper.js";
+import { eventually, ok, port, rest, run, world } from "./helper.js";
+import { complaints, email, go, guest, host, operator, page, password, PASSWORD, path, plain, plan, unique, url } from "./operator.js";
+import { platform } from "./operator_platform.js";
+import { accessible, at, press, pressByKey, signIn, tabTo, text } from "./pages_helper.js";
 
-const world = JSON.parse(readFileSync(process.env.TENANTRY_WORLD ?? "", "utf8"));
-const host = `operator.localhost:${port}`;
-const PASSWORD = "correct horse battery staple 9";
-const { email, password } = world.operator;
-const operator = (await ok(host, "POST", "/v1/auth:signIn", { email, password })).accessToken;
-
-const browser = await launch();
-const complaints: string[] = [];
-const [, page] = await open(browser, complaints);
-const [, guest] = await open(browser, complaints);
-const [, plain] = await open(browser, complaints, false);
-const url = (path: string) => at("operator", path);
-const go = async (path: string, status = 200, on: Page = page) => {
-  const answer = await on.goto(url(path));
-  assert.equal(answer?.status(), status, `${path}: ${await text(on)}`);
-  const policy = answer?.headers()["content-security-policy"] ?? "";
-  assert.ok(policy.includes("default-src 'none'") && !policy.includes("unsafe"), policy);
-};
-const path = (on: Page = page) => new URL(on.url()).pathname;
-const unique = (prefix: string) => `${prefix}${randomBytes(6).toString("hex")}`;
-const [slug, second, plan] = [unique("opk"), unique("opn"), unique("plan")];
+const [slug, second] = [unique("opk"), unique("opn")];
 let tenant = "";
 
 /** Waits on an operation's page until it says how it ended; the script reloads it by itself. */
@@ -41,10 +21,11 @@ const arm = (point: string, times: number) =>
     body: JSON.stringify({ point, action: "error", times }),
   }).then((answer) => assert.ok(answer.ok, `${answer.status}`));
 
-/** Types the slug and presses the button of a question. */
+/** Types the slug and presses the button of a question, by keyboard alone. */
 async function confirm(slug: string): Promise<void> {
-  await page.fill("#confirm", slug);
-  await press(page, "main form button[type=submit]");
+  await tabTo(page, "#confirm");
+  await page.keyboard.type(slug);
+  await pressByKey(page, "main form button[type=submit]");
   assert.ok(path().startsWith("/sagas/"), path());
 }
 
@@ -70,15 +51,13 @@ await run([
       await page.keyboard.type("olga@keyboard.example");
       await tabTo(page, "#person");
       await page.keyboard.type("Olga");
-      await tabTo(page, 'main button[type="submit"]');
-      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      await pressByKey(page, 'main button[type="submit"]');
       assert.ok(path().startsWith("/sagas/registry-"), path());
       await ended(page, "done");
       const link = await page.inputValue("#secret");
       assert.ok(link.startsWith(at(slug, "/accept?token=")) || link.includes(`${slug}.`), link);
       await accessible(page, "operator-onboarding-done");
-      await tabTo(page, 'main a[href^="/tenants/"]');
-      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      await pressByKey(page, 'main a[href^="/tenants/"]');
       tenant = path();
       assert.equal(await page.textContent("#slug"), slug);
       assert.equal(await page.textContent("#state"), "active");
@@ -231,37 +210,7 @@ await run([
       assert.equal(await page.locator('input[value="records.read"]').count(), 0);
     },
   ],
-  [
-    "plans are listed, made and changed",
-    async () => {
-      await go("/plans");
-      await accessible(page, "operator-plans");
-      await go("/plans/new");
-      await accessible(page, "operator-plan-new");
-      await page.fill("#id", plan);
-      await page.fill("#name", "Made by hand");
-      await press(page, "main form button[type=submit]");
-      assert.equal(path(), "/plans");
-      await go(`/plans/${plan}`);
-      await page.fill("#records", "77");
-      await press(page, "main form button[type=submit]");
-      assert.match(await text(page), /Saved\./);
-      assert.equal(await page.inputValue("#records"), "77");
-      await accessible(page, "operator-plan");
-    },
-  ],
-  [
-    "the platform at a glance",
-    async () => {
-      for (const name of ["sagas", "services", "alerts", "usage", "backups", "events"]) {
-        const answer = await page.goto(url(`/${name}`));
-        assert.equal(answer?.status(), 200, `${name}: ${await text(page)}`);
-        await accessible(page, `operator-${name}`);
-      }
-      await go("/services");
-      assert.match(await text(page), /gateway/);
-    },
-  ],
+  ...platform,
   [
     "what is not there says so, with a reason and a request id",
     async () => {

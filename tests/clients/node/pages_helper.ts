@@ -87,4 +87,10 @@ export async function tabTo(page: Page, selector: string): Promise<void> {
   assert.fail(`Tab does not reach ${selector} at ${page.url()}`);
 }
 
+/** Presses something that leads to another page, by keyboard alone, and waits for that. */
+export async function pressByKey(page: Page, selector: string): Promise<void> {
+  await tabTo(page, selector);
+  await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.keyboard.press("Enter")]);
+}
+
 export const text = async (page: Page) => (await page.textContent("body")) ?? "";

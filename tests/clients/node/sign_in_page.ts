@@ -1,49 +1,30 @@
-// The sign-in page in headless Chromium: brand, wrong password, signing in and out, cookie, content security policy.
+// The pages of somebody who is not signed in, in headless Chromium: brand, wrong password, signing in and out, cookie,
+// invitations, what an error means, a host that is nobody's, content security policy, and no accessibility violation.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import { get } from "node:http";
-import { join } from "node:path";
-import { chromium, type Page } from "playwright-core";
-import { newTenant, ok, port, run } from "./helper.js";
+import { newTenant, ok, run } from "./helper.js";
+import { accessible, at, launch, open, press, signIn, text } from "./pages_helper.js";
 
 const BRAND = "#b3261e";
 const NAME = "Rote Fabrik";
+const PASSWORD = "correct horse battery staple 9";
 const tenant = await newTenant("web", NAME);
 const other = await newTenant("webb", "Other Company");
 await ok(tenant.host, "PATCH", "/v1/branding?updateMask=displayName,primaryColor", { displayName: NAME, primaryColor: BRAND }, tenant.token);
 
-const screenshots = process.env.TENANTRY_SCREENSHOTS ?? "target/screenshots";
-mkdirSync(screenshots, { recursive: true });
-const executablePath = process.env.TENANTRY_CHROMIUM ?? "/usr/bin/chromium";
-// As root (in a container) Chromium cannot use its own sandbox.
-const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-const browser = await chromium.launch({ executablePath, args });
-const context = await browser.newContext({ colorScheme: "light" });
-const page = await context.newPage();
-
+const browser = await launch();
 const complaints: string[] = [];
-page.on("console", (message) => {
-  // A refused sign-in is a 4xx, which Chromium reports as a resource error.
-  const refusal = message.text().startsWith("Failed to load resource");
-  if (["error", "warning"].includes(message.type()) && !refusal) complaints.push(message.text());
-});
-page.on("pageerror", (error) => complaints.push(String(error)));
-await context.addInitScript(() => {
-  document.addEventListener("securitypolicyviolation", (event) => {
-    console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`);
-  });
-});
-
-const url = (path: string) => `http://${tenant.slug}.localhost:${port}${path}`;
-const shoot = (name: string) => page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
-async function signIn(at: Page, email: string, password: string): Promise<void> {
-  await at.fill('input[name="email"]', email);
-  await at.fill('input[name="password"]', password);
-  await Promise.all([at.waitForLoadState("load"), at.click('button[type="submit"]')]);
-  await at.waitForLoadState("networkidle");
-}
+const [context, page] = await open(browser, complaints);
+const url = (path: string) => at(tenant.slug, path);
+const path = () => new URL(page.url()).pathname;
 const sessionCookie = async () => (await context.cookies(url("/"))).find((cookie) => cookie.name.startsWith("__Host-"));
 const rgb = (hex: string) => `rgb(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join(", ")})`;
+/** Chooses a password on the page of a one-time link. */
+async function choose(password: string, again = password): Promise<void> {
+  await page.fill("#password", password);
+  await page.fill("#again", again);
+  await press(page, 'button[type="submit"]');
+}
 
 await run([
   [
@@ -53,42 +34,29 @@ await run([
       assert.equal(answer?.status(), 200);
       const csp = answer?.headers()["content-security-policy"] ?? "";
       assert.ok(csp.includes("default-src 'none'") && !csp.includes("unsafe"), `policy: ${csp}`);
-      assert.ok((await page.textContent("body"))?.includes(NAME), "the name is missing");
+      assert.ok((await text(page)).includes(NAME), "the name is missing");
       const colour = await page.locator('button[type="submit"]').evaluate((button) => getComputedStyle(button).backgroundColor);
       assert.equal(colour, rgb(BRAND));
-      await shoot("sign-in");
-    },
-  ],
-  [
-    "every field has a label, and the page has a language and a title",
-    async () => {
-      const unlabelled = await page.locator("input:visible").evaluateAll((inputs) =>
-        inputs.filter((input) => !(input as HTMLInputElement).labels?.length && !input.getAttribute("aria-label")).length,
-      );
-      assert.equal(unlabelled, 0);
-      assert.ok(await page.getAttribute("html", "lang"));
-      assert.ok((await page.title()).length > 0);
+      await accessible(page, "sign-in");
     },
   ],
   [
     "a wrong password says so and signs nobody in",
     async () => {
-      await signIn(page, tenant.email, "certainly not the password");
-      const body = (await page.textContent("body")) ?? "";
-      assert.match(body, /wrong|not correct|incorrect|does not match/i);
+      await signIn(page, tenant.slug, tenant.email, "certainly not the password");
+      assert.match(await text(page), /wrong|not correct|incorrect|does not match/i);
+      assert.equal(await page.inputValue("#email"), tenant.email, "what was typed is still there");
       assert.equal(await sessionCookie(), undefined);
-      await shoot("sign-in-refused");
+      await accessible(page, "sign-in-refused");
     },
   ],
   [
     "the right password leads to the tenant's home page",
     async () => {
-      await page.goto(url("/sign-in"));
-      await signIn(page, tenant.email, tenant.password);
-      assert.ok(!new URL(page.url()).pathname.startsWith("/sign-in"), `still at ${page.url()}`);
-      const body = (await page.textContent("body")) ?? "";
+      await signIn(page, tenant.slug, tenant.email, tenant.password);
+      assert.equal(path(), "/");
+      const body = await text(page);
       assert.ok(body.includes(NAME) && body.includes(tenant.email), body);
-      await shoot("home");
     },
   ],
   [
@@ -106,8 +74,7 @@ await run([
     async () => {
       const cookie = await sessionCookie();
       assert.ok(cookie);
-      const at = `http://${other.slug}.localhost:${port}/v1/sessions/current`;
-      const answer = await fetchWithCookie(at, `${cookie.name}=${cookie.value}`);
+      const answer = await fetchWithCookie(at(other.slug, "/v1/sessions/current"), `${cookie.name}=${cookie.value}`);
       assert.ok(answer === 401 || answer === 404, `status ${answer}`);
     },
   ],
@@ -116,24 +83,64 @@ await run([
     async () => {
       const before = await sessionCookie();
       await page.goto(url("/"));
-      await Promise.all([page.waitForLoadState("load"), page.locator('form[action*="sign-out"] button').first().click()]);
-      await page.waitForLoadState("networkidle");
+      await press(page, 'form[action="/sign-out"] button');
+      assert.match(await text(page), /You are signed out\./);
       assert.equal(await sessionCookie(), undefined, "the cookie is still there");
       await page.goto(url("/"));
-      const body = (await page.textContent("body")) ?? "";
-      assert.ok(!body.includes(tenant.email), "still signed in");
+      assert.ok(!(await text(page)).includes(tenant.email), "still signed in");
       assert.ok(before);
       const status = await fetchWithCookie(url("/v1/sessions/current"), `${before.name}=${before.value}`);
       assert.equal(status, 401, "the old cookie still works");
     },
   ],
   [
+    "an invitation sets a password once, a wrong one says so",
+    async () => {
+      const email = `vera@${tenant.slug}.example`;
+      const invited = await ok(tenant.host, "POST", "/v1/users", { email, role: "ROLE_MEMBER" }, tenant.token);
+      const { pathname, search } = new URL(invited.inviteUri);
+      await page.goto(url("/accept?token=invented"));
+      await choose(PASSWORD);
+      assert.match(await text(page), /The link was used already or has expired/);
+      await accessible(page, "accept-refused");
+      await page.goto(url(pathname + search));
+      await accessible(page, "accept");
+      await choose(PASSWORD, "something else altogether");
+      assert.match(await text(page), /The two passwords are not the same/);
+      await choose(PASSWORD);
+      assert.equal(path(), "/sign-in");
+      assert.match(await text(page), /Your password is set\./);
+      await accessible(page, "sign-in-password-set");
+      await page.goto(url(pathname + search));
+      await choose(PASSWORD);
+      assert.match(await text(page), /The link was used already or has expired/);
+      await signIn(page, tenant.slug, email, PASSWORD);
+      assert.equal(path(), "/");
+    },
+  ],
+  [
+    "an error's own page says what it means and what helps",
+    async () => {
+      const answer = await page.goto(url("/errors/NOT_FOUND"));
+      assert.equal(answer?.status(), 200);
+      assert.match(await text(page), /NOT_FOUND[^]*What it means[^]*What helps[^]*HTTP 404/);
+      await accessible(page, "error-not-found");
+      // The longest reason has no space in it.
+      await page.goto(url("/errors/IDEMPOTENCY_IN_PROGRESS"));
+      await accessible(page, "error-longest");
+      assert.equal((await page.goto(url("/errors/NO_SUCH_REASON")))?.status(), 404);
+      assert.match(await text(page), /There is nothing at this address\./);
+    },
+  ],
+  [
     "an unknown host gets a neutral page",
     async () => {
-      const answer = await page.goto(`http://nobody-${Date.now()}.localhost:${port}/sign-in`);
+      const answer = await page.goto(at(`nobody-${Date.now()}`, "/sign-in"));
       assert.equal(answer?.status(), 404);
-      const body = (await page.textContent("body")) ?? "";
-      assert.ok(!body.includes(NAME));
+      assert.match(await text(page), /There is nothing at this address\./);
+      assert.ok(!(await text(page)).includes(NAME));
+      assert.equal(await page.locator("main a:text-is('Home')").count(), 0, "there is no way home");
+      await accessible(page, "unknown-host");
     },
   ],
   ["no page broke its own content security policy or logged an error", async () => assert.deepEqual(complaints, [])],

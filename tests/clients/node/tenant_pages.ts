@@ -7,7 +7,7 @@ import { imports } from "./console_imports.js";
 import { membership, people } from "./console_people.js";
 import { records } from "./console_records.js";
 import { eventually, run } from "./helper.js";
-import { accessible, open, press, signIn, tabTo, text } from "./pages_helper.js";
+import { accessible, open, press, pressByKey, signIn, tabTo, text } from "./pages_helper.js";
 
 await run([
   [
@@ -32,14 +32,12 @@ await run([
       await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
       assert.equal(path(), "/types/notes");
       await go("/types/notes/records");
-      await tabTo(page, 'a[href="/types/notes/records/new"]');
-      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      await pressByKey(page, 'a[href="/types/notes/records/new"]');
       await tabTo(page, '[id="f.title"]');
       await page.keyboard.type("Made without a mouse");
       await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
       assert.match(await text(page), /Created\.[^]*Made without a mouse/);
-      await tabTo(page, 'form[action="/sign-out"] button');
-      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      await pressByKey(page, 'form[action="/sign-out"] button');
       assert.equal(path(), "/sign-in");
     },
   ],

@@ -240,7 +240,7 @@ impl Run {
     async fn cancelled(&self) -> Result<()> {
         let failure = Failure {
             reason: Reason::Cancelled.as_str().to_owned(),
-            message: "The import was cancelled. Rows of finished batches stay.".to_owned(),
+            message: "The import was stopped. Rows of finished batches stay, if there were any.".to_owned(),
             rows: Vec::new(),
         };
         end(&self.parts, &self.ctx().await?, &self.claim, State::Cancelled, &failure).await

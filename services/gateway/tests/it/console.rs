@@ -63,11 +63,31 @@ fn failed() -> Option<Ended> {
 }
 
 fn whole() -> Option<Ended> {
-    let snapshot = Snapshot {
+    ended_with(&Snapshot {
         name: "snapshots/s".to_owned(),
+        state: SnapshotState::Ready.into(),
         records: 7,
         ..Snapshot::default()
-    };
+    })
+}
+
+/// What the service says of a snapshot that was removed.
+fn gone() -> Option<Ended> {
+    ended_with(&Snapshot {
+        name: "snapshots/s".to_owned(),
+        ..Snapshot::default()
+    })
+}
+
+fn stopped() -> Option<Ended> {
+    Some(Ended::Error(rpc::Status {
+        code: tonic::Code::Cancelled.into(),
+        message: "It was stopped.".to_owned(),
+        details: Vec::new(),
+    }))
+}
+
+fn ended_with(snapshot: &Snapshot) -> Option<Ended> {
     Some(Ended::Response(Any {
         type_url: "type.googleapis.com/tenantry.backup.v1.Snapshot".to_owned(),
         value: snapshot.encode_to_vec(),
@@ -116,6 +136,8 @@ impl backup::operation_service_server::OperationService for Services {
     ) -> Result<Response<backup::GetOperationResponse>, Status> {
         let operation = match request.into_inner().name.as_str() {
             "operations/backup-verified" => operation("backup-verified", "verify_snapshot", 30, whole()),
+            "operations/backup-gone" => operation("backup-gone", "create_snapshot", 30, gone()),
+            "operations/backup-stopped" => operation("backup-stopped", "create_snapshot", 30, stopped()),
             _ => operation("backup-running", "create_snapshot", 30, None),
         };
         Ok(Response::new(backup::GetOperationResponse {
@@ -349,6 +371,20 @@ async fn a_failed_operation_is_quoted_by_its_name_and_a_verification_says_that_i
     let body = page(&gateway, ACME, "/operations/backup-verified", 200).await;
     assert!(body.contains("Every record was read and matches."), "{body}");
     assert!(!body.contains("are in the snapshot"), "{body}");
+}
+
+#[tokio::test]
+async fn what_was_stopped_did_not_fail_and_a_snapshot_that_is_gone_has_no_link() {
+    let gateway = start().await;
+    let body = page(&gateway, ACME, "/operations/backup-stopped", 200).await;
+    assert!(body.contains("was stopped") && body.contains(">Stopped<"), "{body}");
+    assert!(!body.contains("Failed"), "{body}");
+    let body = page(&gateway, ACME, "/operations/backup-gone", 200).await;
+    assert!(body.contains("has been removed since"), "{body}");
+    assert!(
+        !body.contains("are in the snapshot") && !body.contains(">The snapshot<"),
+        "{body}"
+    );
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub(super) struct View {
     pub(super) operation: String,
     pub(super) is_ready: bool,
     pub(super) is_running: bool,
+    /// Nothing can be done with it any more.
+    pub(super) is_going: bool,
 }
 
 impl View {
@@ -74,6 +76,7 @@ impl View {
             operation: id_of(&snapshot.operation).to_owned(),
             is_ready: snapshot.state() == SnapshotState::Ready,
             is_running: snapshot.state() == SnapshotState::Running,
+            is_going: snapshot.state() == SnapshotState::Deleting,
         }
     }
 }

@@ -223,8 +223,11 @@ async fn one(console: &Console, import: Import, form: &Form, trouble: Option<Tro
     let types = types::all(console).await?;
     let of = into(console, form, progress.as_ref(), &types);
     let chosen = of.map_or("", |of| id_of(&of.name));
-    // What failed was checked before it was written: the same file can be tried again in another way.
-    let has_failed = progress.as_ref().is_some_and(|progress| progress.trouble.is_some());
+    // What failed was checked before it was written: the same file can be tried again in another way. Once some of it was
+    // written, it cannot.
+    let has_failed = progress
+        .as_ref()
+        .is_some_and(|progress| progress.trouble.is_some() && !progress.applied);
     let is_open = has_failed || (import.state() == ImportState::Uploaded && progress.is_none());
     let page = ImportPage {
         chrome: console.chrome(),

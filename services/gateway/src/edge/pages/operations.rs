@@ -8,7 +8,7 @@ use prost::Message;
 use prost_types::Any;
 use tenantry_api::{
     auth::Role,
-    backup::{RestoreResult, Snapshot},
+    backup::{RestoreResult, Snapshot, SnapshotState},
     business::{
         CancelOperationRequest, CancelOperationResponse, GetOperationRequest, GetOperationResponse, ImportResult,
         ListOperationsRequest, ListOperationsResponse,
@@ -30,6 +30,10 @@ pub(super) struct Progress {
     pub(super) units: String,
     pub(super) begun: String,
     pub(super) done: bool,
+    /// It had written some rows of an import when it ended.
+    pub(super) applied: bool,
+    /// Somebody asked it to stop, and it did.
+    pub(super) stopped: bool,
     pub(super) trouble: Option<Trouble>,
     pub(super) may_cancel: bool,
     /// For the form that asks it to stop.
@@ -75,6 +79,10 @@ fn failure(console: &Console, operation: &Operation) -> Option<Trouble> {
     Some(console.told(&status).of_operation(&operation.name))
 }
 
+fn is_stopped(operation: &Operation) -> bool {
+    matches!(&operation.result, Some(Ended::Error(error)) if Code::from(error.code) == Code::Cancelled)
+}
+
 /// What an operation's metadata and end say.
 pub(super) fn progress(console: &Console, operation: &Operation) -> Progress {
     let metadata = metadata(operation);
@@ -94,6 +102,7 @@ pub(super) fn progress(console: &Console, operation: &Operation) -> Progress {
     // Whether it can be stopped, and by whom, is in the method's own policy; operations of the registry cannot.
     let stop = method(console, &operation.name, "CancelOperation");
     let may_cancel = !operation.done && stop.is_ok_and(|stop| console.may_call(&stop));
+    let applied = metadata.step == "apply" && metadata.done_units > 0;
     Progress {
         name: operation.name.clone(),
         verb: sentence(&metadata.verb),
@@ -113,6 +122,8 @@ pub(super) fn progress(console: &Console, operation: &Operation) -> Progress {
         units,
         begun: time(metadata.create_time),
         done: operation.done,
+        stopped: is_stopped(operation),
+        applied,
         may_cancel,
         request_id: console.fresh_id(),
         trouble,
@@ -167,19 +178,30 @@ fn came(operation: &Operation, console: &Console) -> Came {
             },
         };
     }
-    if let Some(snapshot) = unpack::<Snapshot>(any, "Snapshot") {
-        return Came {
-            text: if metadata(operation).verb == "verify_snapshot" {
-                "Every record was read and matches.".to_owned()
-            } else {
-                format!("{} records are in the snapshot.", number(snapshot.records))
-            },
-            href: format!("/backups/{}", id_of(&snapshot.name)),
-            label: "The snapshot",
-            ..Came::default()
-        };
+    unpack::<Snapshot>(any, "Snapshot").map_or_else(Came::default, |snapshot| of_snapshot(operation, &snapshot))
+}
+
+/// What came of taking or verifying a snapshot, which may have been removed since: then the service knows no more than its
+/// name.
+fn of_snapshot(operation: &Operation, snapshot: &Snapshot) -> Came {
+    let is_gone = snapshot.state() == SnapshotState::Unspecified;
+    let text = match (metadata(operation).verb == "verify_snapshot", is_gone) {
+        (true, false) => "Every record was read and matches.".to_owned(),
+        (true, true) => "Every record was read and matched. The snapshot has been removed since.".to_owned(),
+        (false, false) => format!("{} records are in the snapshot.", number(snapshot.records)),
+        (false, true) => "The snapshot was taken, and has been removed since.".to_owned(),
+    };
+    let page = if is_gone {
+        "/backups".to_owned()
+    } else {
+        format!("/backups/{}", id_of(&snapshot.name))
+    };
+    Came {
+        text,
+        href: page,
+        label: if is_gone { "Backups" } else { "The snapshot" },
+        ..Came::default()
     }
-    Came::default()
 }
 
 fn unpack<M: Message + Default>(any: &Any, name: &str) -> Option<M> {
@@ -208,7 +230,7 @@ pub(super) struct Line {
     /// What it is done to, and its page, if it has one.
     pub(super) thing: String,
     pub(super) href: String,
-    /// `running`, `done` or `failed`.
+    /// `running`, `done`, `stopped` or `failed`.
     pub(super) state: &'static str,
     /// How far it is, or why it failed.
     pub(super) said: String,
@@ -225,7 +247,10 @@ impl Line {
         let about = metadata(operation);
         let (state, said) = match (&operation.result, operation.done) {
             (_, false) => ("running", format!("{} %", about.progress_percent.clamp(0, 100))),
-            (Some(Ended::Error(error)), true) => ("failed", error.message.clone()),
+            (Some(Ended::Error(error)), true) => {
+                let state = if is_stopped(operation) { "stopped" } else { "failed" };
+                (state, error.message.clone())
+            }
             (_, true) => ("done", String::new()),
         };
         let (thing, href) = thing(&about.target);
