@@ -7,6 +7,7 @@
     reason = "what was killed when, and how long it took, belongs to the result"
 )]
 
+mod bucket;
 mod cache;
 mod crash_points;
 mod customers;

@@ -25,7 +25,7 @@ const IN_PLACE: [&str; 5] = [
     "backup.restore.after_stream",
 ];
 
-async fn done(client: &Patient, operation: &Value) -> Value {
+pub(crate) async fn done(client: &Patient, operation: &Value) -> Value {
     let name = operation["name"].as_str().expect("an operation").to_owned();
     eventually_within(RECOVERY, &name, || async {
         let now = client.get(&format!("/v1/{name}")).await;
@@ -34,12 +34,12 @@ async fn done(client: &Patient, operation: &Value) -> Value {
     .await
 }
 
-async fn snapshot(client: &Patient) -> Value {
+pub(crate) async fn snapshot(client: &Patient) -> Value {
     let started = client.call("POST", "/v1/snapshots", Some(json!({}))).await;
     done(client, &started).await
 }
 
-async fn titles(client: &Patient) -> BTreeSet<String> {
+pub(crate) async fn titles(client: &Patient) -> BTreeSet<String> {
     let found = all_records(client, "tickets", "title").await;
     found.into_iter().map(|(_, title)| title).collect()
 }

@@ -2,7 +2,7 @@
 //! the registry does not know any more for a while loses everything: snapshots, operations, policy.
 
 use crate::{app::Parts, store};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 use tenantry_db::idempotency;
 use tenantry_kernel::{Reason, Result, TenantId};
@@ -88,34 +88,44 @@ async fn remove(parts: &Parts, tenant: TenantId, snapshot: Uuid) -> Result<()> {
     tx.commit().await
 }
 
-/// Tenants that were purged; how many could not be removed.
+/// Tenants that the registry does not know (any more); how many could not be marked or removed.
 async fn gone(parts: &Parts, grace: Duration) -> Result<u64> {
     let mut overdue = 0;
     let mut tx = parts.store.begin_system("gone_tenants").await?;
     let tenants = store::policy::tenants(&mut tx).await?;
     tx.commit().await?;
-    let now = parts.clock.now();
     for (tenant, since) in tenants {
-        match (parts.resolver.by_id(tenant).await, since) {
-            (Ok(_), None) => {}
-            (Ok(_), Some(_)) => note(parts, tenant, None).await?,
+        let done = match (parts.resolver.by_id(tenant).await, since) {
+            (Ok(_), None) => Ok(()),
+            (Ok(_), Some(_)) => note(parts, tenant, None).await,
             (Err(error), since) if error.reason() == Reason::TenantNotFound => {
-                let since = since.unwrap_or(now);
-                note(parts, tenant, Some(since)).await?;
-                if (now - since).to_std().unwrap_or_default() >= grace
-                    && told("a gone tenant", purge(parts, tenant).await).is_none()
-                {
-                    overdue += 1;
-                }
+                let left = leave(parts, tenant, since, grace).await;
+                overdue += u64::from(left.is_err());
+                left
             }
             // The registry is away: nothing is known.
-            (Err(_), _) => {}
+            (Err(_), _) => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(tenant.id = %tenant, reason = %error.reason(), cause = ?std::error::Error::source(&error), "a tenant could not be marked or removed");
         }
     }
     Ok(overdue)
 }
 
-async fn note(parts: &Parts, tenant: TenantId, since: Option<chrono::DateTime<chrono::Utc>>) -> Result<()> {
+/// Marks a tenant that is gone, once; removes it after the grace.
+async fn leave(parts: &Parts, tenant: TenantId, since: Option<DateTime<Utc>>, grace: Duration) -> Result<()> {
+    let now = parts.clock.now();
+    if since.is_none() {
+        note(parts, tenant, Some(now)).await?;
+    }
+    if (now - since.unwrap_or(now)).to_std().unwrap_or_default() < grace {
+        return Ok(());
+    }
+    purge(parts, tenant).await
+}
+
+async fn note(parts: &Parts, tenant: TenantId, since: Option<DateTime<Utc>>) -> Result<()> {
     let mut tx = parts.store.begin_system("gone_tenants").await?;
     store::policy::set_gone(&mut tx, tenant, since).await?;
     tx.commit().await

@@ -11,7 +11,10 @@ use sqlx::Row;
 use std::time::Duration;
 use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
 use tenantry_kernel::{Error, Result, TenantId};
-use tenantry_operations::{Claim, State, lease};
+use tenantry_operations::{
+    Claim, State,
+    lease::{self, HELD},
+};
 use uuid::Uuid;
 
 const COLUMNS: &str = "o.id, o.verb, o.snapshot_id, o.state, o.step, o.attempt, o.last_error, o.done_units, o.total_units, \
@@ -109,9 +112,11 @@ pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) 
 /// # Errors
 /// `CONFLICT` where the claim was lost; the transaction must not commit then.
 pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i64, lease: Duration) -> Result<bool> {
-    let sql = "UPDATE backup.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
+    let sql = format!(
+        "UPDATE backup.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
                       next_time = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $7) \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running' RETURNING o.cancel_requested";
+               WHERE {HELD} RETURNING o.cancel_requested"
+    );
     let advance = query(sql)
         .bind(tx.tenant().uuid())
         .bind(claim.operation)
@@ -129,8 +134,10 @@ pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i
 /// # Errors
 /// As [`advance`].
 pub async fn checkpoint(tx: &mut Tx, claim: &Claim, checkpoint: &Checkpoint, further: bool) -> Result<()> {
-    let sql = "UPDATE backup.operations o SET checkpoint = $4, attempt = CASE WHEN $5 THEN 1 ELSE o.attempt END \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+    let sql = format!(
+        "UPDATE backup.operations o SET checkpoint = $4, attempt = CASE WHEN $5 THEN 1 ELSE o.attempt END \
+               WHERE {HELD}"
+    );
     let write = query(sql)
         .bind(tx.tenant().uuid())
         .bind(claim.operation)
@@ -145,9 +152,11 @@ pub async fn checkpoint(tx: &mut Tx, claim: &Claim, checkpoint: &Checkpoint, fur
 /// # Errors
 /// As [`advance`].
 pub async fn park(tx: &mut impl Statements, claim: &Claim, delay: Duration) -> Result<()> {
-    let sql = "UPDATE backup.operations o SET lease_owner = NULL, attempt = GREATEST(o.attempt - 1, 0), \
+    let sql = format!(
+        "UPDATE backup.operations o SET lease_owner = NULL, attempt = GREATEST(o.attempt - 1, 0), \
                       next_time = pg_catalog.now() + pg_catalog.make_interval(secs => $4) \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running'";
+               WHERE {HELD}"
+    );
     let park = query(sql)
         .bind(claim.tenant.uuid())
         .bind(claim.operation)

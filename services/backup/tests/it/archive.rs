@@ -21,15 +21,15 @@ use tenantry_kernel::{Error, Reason, Result, TenantId};
 use uuid::Uuid;
 
 /// An archive and a way behind its back.
-struct Place {
-    archive: Archive,
+pub(crate) struct Place {
+    pub(crate) archive: Archive,
     raw: Arc<dyn ObjectStore>,
     _keep: Keep,
 }
 
 enum Keep {
     Directory(std::path::PathBuf),
-    Server { _weed: s3::Weed },
+    Server { _weed: s3::Server },
 }
 
 impl Drop for Keep {
@@ -40,7 +40,7 @@ impl Drop for Keep {
     }
 }
 
-fn directory() -> Place {
+pub(crate) fn directory() -> Place {
     let path = std::env::temp_dir().join(format!("tenantry-archive-{}", feed::id()));
     let archive = Archive::open(&format!("file://{}", path.display()), &S3::default()).expect("a directory");
     Place {
@@ -126,6 +126,8 @@ async fn comes_back(place: &Place) {
         .expect("written");
     assert!(written.segments.len() >= 2, "{} segments", written.segments.len());
     assert_eq!((written.totals.types, written.totals.rows), (2, 100 * blocks));
+    let (raw, stored) = (written.totals.raw_bytes, written.totals.bytes);
+    assert!(stored * 10 < raw * 6, "{stored} of {raw} bytes: they compress to half");
     assert_eq!(place.check(tenant, snapshot).await.expect("verifies"), written);
     let read = place.read(tenant, snapshot).await.expect("reads");
     assert_eq!(read, (0..blocks).map(feed::rows).collect::<Vec<_>>());
@@ -137,6 +139,7 @@ async fn comes_back(place: &Place) {
     let plain = feed::rows(0).copy_text;
     for entry in &written.segments {
         let object = place.bytes(&entry.key).await;
+        assert_eq!(object.len() as u64, entry.bytes, "what is counted is what lies there");
         assert!(!object.windows(64).any(|window| window == &plain[..64]));
     }
     let manifest = place.bytes(&segment::manifest_key(tenant, snapshot)).await;

@@ -50,7 +50,7 @@ fn part(part: Part) -> DataPart {
     DataPart { part: Some(part) }
 }
 
-/// Two types: `tickets` with `blocks` blocks of about 100 KiB that do not compress, and an empty one.
+/// Two types: `tickets` with `blocks` blocks of about 100 KiB that compress to half and no further, and an empty one.
 pub(crate) fn parts(blocks: u64) -> Vec<DataPart> {
     let header = DataHeader {
         format: 1,
