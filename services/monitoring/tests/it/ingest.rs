@@ -1,13 +1,15 @@
 //! Reports are added up exactly once, by minute, hour and month, and a tenant sees its own.
 
-use crate::world::{World, delta, report, tenant, time};
-use tenantry_kernel::Reason;
+use crate::world::{World, delta, distinct, report, tenant, time};
+use tenantry_kernel::{Reason, TenantId};
+use tenantry_metering::Delta;
 use tenantry_monitoring::{
     app::{
         ingest::NOBODY,
+        paging::Query,
         usage::{Asked, Report},
     },
-    domain::usage::Step,
+    domain::usage::{Step, Usage},
     jobs,
 };
 
@@ -49,6 +51,75 @@ async fn a_report_counts_once_however_often_and_from_however_many_sides_it_comes
         let two = usage(&world, 2, "2026-03-15T12:00:00Z", step).await;
         assert_eq!((two.total.requests, two.quota.used), (3, 3), "{step:?}");
         assert_eq!((two.total.rows, two.total.request_bytes), (3, 30));
+    }
+    world.end().await;
+}
+
+/// What usage shows of so many equal deltas.
+fn shown(delta: &Delta, times: u64) -> Usage {
+    let number = |count: u64| i64::try_from(count * times).expect("small");
+    Usage {
+        requests: number(delta.requests),
+        errors: number(delta.errors),
+        limited: number(delta.limited),
+        rows: number(delta.rows),
+        request_bytes: number(delta.request_bytes),
+        response_bytes: number(delta.response_bytes),
+        latency: delta.latency.map(|count| count * times),
+    }
+}
+
+/// All tenants as operators see them, from minutes or, where the span began long ago, from hours.
+async fn fleet(world: &World, start: Option<&str>) -> Vec<(TenantId, Usage)> {
+    let query = Query {
+        page_size: 0,
+        page_token: String::new(),
+    };
+    let page = world
+        .fleet
+        .usage(&world.operator(), "m", &query, start.map(time), None)
+        .await;
+    let (_, page) = page.expect("a page");
+    page.items.into_iter().map(|one| (one.tenant, one.usage)).collect()
+}
+
+/// What stands in a column of a tenant's only row. `admitted` of minutes and hours is shown nowhere yet.
+async fn stored(world: &World, delta: &Delta, table: &str, column: &str) -> u64 {
+    let of = format!("monitoring.{table} WHERE tenant_id = '{}'", delta.tenant);
+    assert_eq!(world.number(&format!("SELECT count(*) FROM {of}")).await, 1, "{of}");
+    let found = world.number(&format!("SELECT {column} FROM {of}")).await;
+    u64::try_from(found).expect("positive")
+}
+
+#[tokio::test]
+async fn every_number_of_a_report_comes_back_in_its_own_field() {
+    let world = World::new().await;
+    let (one, two) = (distinct(1, 1), distinct(2, 1_000));
+    // The first report makes the rows, the second adds to them.
+    for times in 1..=2 {
+        let sent = report(times, "2026-03-15T12:30:10Z", vec![one.clone(), two.clone()]);
+        let read = tenantry_metering::Report::decode(&sent.encode());
+        assert_eq!(read.as_ref(), Ok(&sent), "nothing in it is refused or lost on the way");
+        assert!(world.ingest.take("gateway", &sent).await.expect("counts"));
+        for (n, delta) in [(1, &one), (2, &two)] {
+            let expected = shown(delta, times);
+            for step in [Step::Minute, Step::Hour, Step::Day] {
+                let found = usage(&world, n, "2026-03-15T12:00:00Z", step).await;
+                assert_eq!(found.total, expected, "{step:?}");
+                let steps: Vec<_> = found.steps.values().collect();
+                assert_eq!(steps, [&expected], "{step:?}");
+                assert_eq!(found.quota.used.cast_unsigned(), delta.admitted * times);
+            }
+            for table in ["tenant_minute", "tenant_hour", "tenant_month"] {
+                let admitted = stored(&world, delta, table, "admitted").await;
+                assert_eq!(admitted, delta.admitted * times, "{table}");
+            }
+            let requests = stored(&world, delta, "tenant_month", "requests").await;
+            assert_eq!(requests, delta.requests * times);
+        }
+        let busiest = [(tenant(2), shown(&two, times)), (tenant(1), shown(&one, times))];
+        assert_eq!(fleet(&world, None).await, busiest, "from minutes");
+        assert_eq!(fleet(&world, Some("2026-03-12T00:00:00Z")).await, busiest, "from hours");
     }
     world.end().await;
 }
