@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check.sh: the chart and what is made from it. Lint, schema (right and wrong values), Kubernetes schemas of three versions (1.25, 1.30, 1.36), goldens,
-# policy, kustomize, make-secrets, what docker build is given. Changes nothing; needs no cluster. To accept an intended change: k8s/render.sh, then read
-# the difference.
+# policy, kustomize, make-secrets, notes, what docker build is given. Changes nothing; needs no cluster. To accept an intended change: k8s/render.sh,
+# then read the difference.
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/dev/lib.sh"
 K8S=$ROOT/k8s
 "$DEV_DIR/tools.sh" --with-kube
@@ -82,6 +82,27 @@ grep -q "not ignored" "$T/out" && [ ! -e "$T/repo/keys" ] || { cat "$T/out" && d
 quiet secrets "$T/repo" made
 quiet secrets "$T/outside" keys
 [ ! -e "$ROOT/.git" ] || git -C "$ROOT" check-ignore -q made/secrets/root_key || die ".gitignore does not name made/"
+
+step "notes: where to sign in, with what, and how to test"
+# helm template does not show them; a dry run of the client asks no cluster.
+notes() { # ARGUMENTS..
+  KUBECONFIG=/dev/null quiet helm install tenantry "$K8S/chart" --namespace tenantry --dry-run=client "$@"
+  sed -n '/^NOTES:$/,$p' "$T/out" >"$T/notes"
+}
+noted() { grep -qF -- "$1" "$T/notes" || { cat "$T/notes" && die "the notes do not say: $1"; }; }
+notes
+noted "https://operator.tenantry.example.org as operator@tenantry.example.org"
+noted "get secret tenantry-auth-secrets -o jsonpath='{.data.operator_password}'"
+noted "helm test tenantry -n tenantry"
+python - "$T/repo/made/secrets.yaml" <<'P' || die "the notes name a Secret or a key that make-secrets does not write"
+import sys, yaml
+made = {d["metadata"]["name"]: d["stringData"] for d in yaml.safe_load_all(open(sys.argv[1])) if d and d["kind"] == "Secret"}
+sys.exit("operator_password" not in made.get("tenantry-auth-secrets", {}))
+P
+notes --set hosts.baseDomain=app.example.org,operator.email=you@example.org,services.auth.existingSecret=mine,dev=true
+noted "https://operator.app.example.org as you@example.org"
+noted "get secret mine -o jsonpath"
+noted "dev = true: unencrypted databases are accepted"
 
 step "docker build's context"
 python "$K8S/policy/context.py" "$ROOT"

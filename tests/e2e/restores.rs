@@ -45,7 +45,8 @@ pub(crate) async fn metric(world: &World, name: &str, label: &str) -> f64 {
         .expect("a number")
 }
 
-async fn platform(world: &World) -> PgPool {
+/// The platform database, as the superuser.
+pub(crate) async fn platform(world: &World) -> PgPool {
     PgPool::connect(&world.db.superuser["tenantry"])
         .await
         .expect("superuser")

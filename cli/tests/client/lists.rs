@@ -20,6 +20,7 @@ fn with(count: usize) -> Desk {
             "backups" => "tenantBackups",
             "usage" => "tenantUsages",
             "backupOperations" => "operations",
+            "acme:listDomains" => "domains",
             other => other,
         };
         Answer::Json(200, json!({key: items, "nextPageToken": next}))
@@ -71,6 +72,69 @@ fn a_program_gets_every_item_and_a_person_is_told_of_more() {
         let few: Value = serde_json::from_str(&few).expect("JSON");
         assert_eq!(few.as_array().map(Vec::len), Some(7), "{list:?}");
     }
+}
+
+/// Lists that are never cut, and what a person sees above them.
+const WHOLE: &[(&[&str], &str)] = &[
+    (
+        &["plans", "list"],
+        "PLAN NAME REQUESTS/S MEMBERS TYPES RECORDS FEATURES",
+    ),
+    (&["domains", "list"], "DOMAIN STATE TXT VALUE CREATED"),
+    (&["domains", "list", "acme"], "DOMAIN STATE TXT VALUE CREATED"),
+    (&["keys", "list"], "KEY NAME SCOPES EXPIRES LAST USED"),
+    (&["types", "list"], "TYPE NAME FIELDS CREATED"),
+    (&["sessions", "list"], "SESSION CLIENT SINCE LAST USED ENDS"),
+];
+
+/// Every format shows so many items, the table under these titles. The YAML, to be looked at.
+fn in_every_format(desk: &Desk, list: &[&str], titles: &str, count: usize) -> String {
+    let in_format = |format: &str| desk.run(&[list, &["-o", format][..]].concat()).ok();
+    let json: Value = serde_json::from_str(&in_format("json")).expect("JSON");
+    assert_eq!(json.as_array().map(Vec::len), Some(count), "{list:?}");
+    assert_eq!(in_format("name").lines().count(), count, "{list:?}");
+    let table = desk.run(list);
+    assert_eq!(table.err, "", "{list:?}");
+    let table = table.ok();
+    let words: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
+    assert_eq!((words.join(" ").as_str(), table.lines().count()), (titles, count + 1));
+    in_format("yaml")
+}
+
+#[test]
+fn what_a_tenant_has_few_of_is_whole_in_every_format() {
+    let things = |count: usize| -> String { (0..count).map(|n| format!("- name: things/{n}\n")).collect() };
+    let desk = with(120);
+    for (list, titles) in WHOLE {
+        assert_eq!(in_every_format(&desk, list, titles, 120), things(120), "{list:?}");
+        assert!(desk.run(list).out.contains("\nthings/119"), "{list:?}");
+    }
+    // Not in pages: there are six.
+    let yaml = in_every_format(&with(6), &["services", "list"], "SERVICE READY SINCE PROBLEM", 6);
+    assert_eq!(yaml, things(6));
+}
+
+#[test]
+fn contexts_are_listed_in_every_format() {
+    let desk = with(0);
+    for name in ["day", "night"] {
+        desk.run(&["context", "set", name]).ok();
+    }
+    let yaml = in_every_format(&desk, &["context", "list"], "NAME CURRENT SERVER TENANT EMAIL", 2);
+    let (server, key) = (&desk.server.url, desk.path("api.key"));
+    let context = |name: &str, current: bool, mark: &str| {
+        format!(
+            "- apiKeyFile: {}\n  current: {current}\n  email: \"\"\n  mark: \"{mark}\"\n  name: {name}\n  server: {server}\n  tenant: acme\n",
+            key.display()
+        )
+    };
+    assert_eq!(yaml, context("day", true, "*") + &context("night", false, ""));
+    let table = desk.run(&["context", "list"]).ok();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows[1..],
+        [vec!["day", "*", server, "acme"], vec!["night", server, "acme"]]
+    );
 }
 
 #[test]

@@ -53,6 +53,50 @@ async fn json_is_what_rest_answers_and_the_other_formats_say_the_same() {
     assert!(!narrow.contains("users/") && wide.contains("users/"), "{wide}");
 }
 
+/// The table has these titles and a row for each item of the JSON, the YAML has as many items.
+fn says_the_same(machine: &Machine, list: &[&str], titles: &str) {
+    let items = machine.json(list).as_array().map_or(0, Vec::len);
+    assert!(items > 0, "{list:?} shows nothing");
+    let table = machine.run(list).ok();
+    let words: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
+    assert_eq!(
+        (words.join(" ").as_str(), table.lines().count()),
+        (titles, items + 1),
+        "{table}"
+    );
+    let yaml = machine.run(&[&["-o", "yaml"], list].concat()).ok();
+    let begun = yaml.lines().filter(|line| line.starts_with("- ")).count();
+    assert_eq!(begun, items, "{yaml}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_and_yaml_list_as_many_as_json() {
+    let (world, _, tenant, machine) = Machine::of_owner("ctlg").await;
+    tenant.help_desk().await;
+    let domain = format!("help.{}.example", tenant.slug);
+    machine.run(&["domains", "create", &domain]).ok();
+    machine
+        .run(&["keys", "create", "nightly", "--scope", "types.read"])
+        .ok();
+    for (list, titles) in [
+        (["types", "list"], "TYPE NAME FIELDS CREATED"),
+        (["members", "list"], "EMAIL NAME ROLE STATE CREATED"),
+        (["keys", "list"], "KEY NAME SCOPES EXPIRES LAST USED"),
+        (["domains", "list"], "DOMAIN STATE TXT VALUE CREATED"),
+        (["sessions", "list"], "SESSION CLIENT SINCE LAST USED ENDS"),
+        (["context", "list"], "NAME CURRENT SERVER TENANT EMAIL"),
+    ] {
+        says_the_same(&machine, &list, titles);
+    }
+    let operator = Machine::of_operator(&world);
+    says_the_same(&operator, &["services", "list"], "SERVICE READY SINCE PROBLEM");
+    // Other tests make plans meanwhile: no count, but one that is always there.
+    let table = operator.run(&["plans", "list"]).ok();
+    assert!(table.starts_with("PLAN ") && table.contains("\nplans/free "), "{table}");
+    let yaml = operator.run(&["plans", "list", "-o", "yaml"]).ok();
+    assert!(yaml.contains("name: plans/free\n"), "{yaml}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn colours_and_bars_are_for_terminals_only() {
     let (_, _, _, machine) = Machine::of_owner("ctlb").await;
@@ -68,8 +112,13 @@ async fn colours_and_bars_are_for_terminals_only() {
         "{}",
         ran.err
     );
+    // The upload's bar at its end. The import's own has little to show before all is done: cli/tests/client/operations.rs.
     let shown = machine.on_terminal(&import, ("", ""), &[]);
-    assert!(shown.code == 0 && shown.out.contains('\u{1b}'), "no bar: {}", shown.out);
+    assert!(
+        shown.code == 0 && shown.out.contains('\u{1b}') && shown.out.contains("\u{2588} 3.91 KiB/3.91 KiB"),
+        "no bar: {}",
+        shown.out
+    );
 
     let missing = ["types", "get", "nothing"];
     let shown = machine.on_terminal(&missing, ("", ""), &[]);
