@@ -30,7 +30,7 @@ pub struct Topology {
 #[derive(Clone, Debug)]
 struct Shared {
     name: &'static str,
-    /// More than this are dropped, the oldest first.
+    /// More than this are not kept: the oldest goes to the dead letters.
     most: Option<i64>,
 }
 

@@ -1,5 +1,6 @@
-//! Long-running operations (AIP-151) as every service has them: rows that a worker leases, moves on and ends, callers that
-//! wait, and their form on the wire. What an operation does, and its columns beside these, is its service's own.
+//! Long-running operations (AIP-151): callers that wait and the form on the wire, as every service has them; rows that a
+//! worker leases, moves on and ends, where no saga does. What an operation does, and its columns beside these, is its
+//! service's own.
 
 pub mod lease;
 pub mod wait;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Runs until `stop`; what is cut off is taken over by the next worker. `claim` gets the number of free hands and leases
-/// at most that many; `work` ends in the operation's row, whatever happens.
+/// at most that many; `work` ends in the operation's row, and where even that fails the lease runs out.
 pub async fn run<C: Future<Output = Result<Vec<Claim>>>, W: Future<Output = ()> + Send + 'static>(
     hands: i64,
     wake: &Notify,

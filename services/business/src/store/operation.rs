@@ -6,7 +6,10 @@ use sqlx::Row;
 use std::time::Duration;
 use tenantry_db::{PgRow, Statements, SystemTx, Tx, map_error, query};
 use tenantry_kernel::{Result, TenantId};
-use tenantry_operations::{Claim, State, lease};
+use tenantry_operations::{
+    Claim, State,
+    lease::{self, HELD},
+};
 use uuid::Uuid;
 
 const COLUMNS: &str = "o.id, o.verb, o.target, o.state, o.step, o.attempt, o.last_error, o.done_units, o.total_units, \
@@ -79,10 +82,12 @@ pub async fn claim(tx: &mut SystemTx, owner: Uuid, limit: i64, lease: Duration) 
 /// # Errors
 /// `CONFLICT` where the claim was lost; the transaction must not commit then.
 pub async fn advance(tx: &mut Tx, claim: &Claim, step: &str, done: i64, total: i64, lease: Duration) -> Result<bool> {
-    let sql = "UPDATE business.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
+    let sql = format!(
+        "UPDATE business.operations o SET step = $4, done_units = $5, total_units = $6, update_time = pg_catalog.clock_timestamp(), \
                       attempt = CASE WHEN o.step = $4 AND o.done_units = $5 THEN o.attempt ELSE 1 END, \
                       next_time = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $7) \
-               WHERE o.tenant_id = $1 AND o.id = $2 AND o.lease_owner = $3 AND o.state = 'running' RETURNING o.cancel_requested";
+               WHERE {HELD} RETURNING o.cancel_requested"
+    );
     let advance = query(sql)
         .bind(tx.tenant().uuid())
         .bind(claim.operation)
