@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh [python|grpcurl|curl|node|browser ..]: the clients customers really use, against the gateway of TENANTRY_WORLD.
+# run.sh [python|grpcurl|curl|node|browser|pictures ..]: the clients customers really use, against the gateway of TENANTRY_WORLD.
 # Stubs are generated from proto/ into target/clients at every run. Each script prints "N passed, N failed".
+# `pictures` takes those of the README anew (docs/screenshots), from an instance with the examples.
 # The tools come from deploy/dev/tools.sh (TENANTRY_TOOLS, default .run/tools).
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -53,6 +54,10 @@ run_one() {
       client tenant-pages node "$OUT/node/dist/tenant_pages.js"
       client operator-pages node "$OUT/node/dist/operator_pages.js"
       client branding-page node "$OUT/node/dist/branding_page.js"
+      ;;
+    pictures)
+      node_stubs
+      TENANTRY_PICTURES=$ROOT/docs/screenshots client pictures node "$OUT/node/dist/pictures.js"
       ;;
     *) echo "error: no client '$1'" >&2 && return 1 ;;
   esac || failed+=("$1")
