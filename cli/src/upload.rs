@@ -56,7 +56,6 @@ impl Api {
     ) -> Result<Response, Failure> {
         let name = file.file_name().and_then(|name| name.to_str());
         let name = name.filter(|name| *name != "-").unwrap_or("stdin.csv");
-        bar.reset();
         let mut request = self.client.post(self.url(path)?).timeout(UPLOAD);
         request = request.query(&[("filename", name)]).header("content-type", "text/csv");
         match source.size {
@@ -66,6 +65,8 @@ impl Api {
             }
             None => operations::uncounted(bar),
         }
+        // Behind the length: nought of nought would be drawn as a full bar.
+        bar.reset();
         if let Some(token) = self.token.lock().await.as_ref() {
             request = request.bearer_auth(token);
         }
