@@ -163,7 +163,8 @@ impl Peers {
     pub fn keys(&self) -> Arc<dyn TenantKeys> {
         self.0.keys.clone()
     }
-    /// Forgets a tenant's keys (it was deleted, or they were rotated). Tokens and database contexts end by themselves within a minute.
+    /// Forgets a tenant's keys (it was deleted, or they were rotated). Tokens and database contexts are not kept for more than
+    /// a minute anyway.
     pub fn forget(&self, tenant: TenantId) {
         self.0.keys.forget(tenant);
     }
